@@ -1,0 +1,62 @@
+-- ward:tenant-table records_resource
+-- ward:tenant-table records_history
+-- ward:tenant-table records_chart
+-- ward:tenant-table records_index
+-- ward:tenant-table records_parameter
+-- See 0001_records.sql for what each table is for.
+CREATE TABLE records_resource (
+    tenant  int4   NOT NULL DEFAULT current_setting('ward.tenant')::int4,
+    type    int2   NOT NULL,
+    op      int2   NOT NULL,
+    rid     int8   NOT NULL,
+    version int8   NOT NULL,
+    seq     int8   NOT NULL,
+    id      bytea  NOT NULL,
+    body    bytea  STORAGE EXTERNAL,
+    PRIMARY KEY (tenant, rid)
+);
+CREATE UNIQUE INDEX records_resource_id ON records_resource (tenant, type, id);
+CREATE INDEX records_resource_seq ON records_resource (tenant, type, seq);
+
+CREATE TABLE records_history (
+    tenant  int4   NOT NULL DEFAULT current_setting('ward.tenant')::int4,
+    type    int2   NOT NULL,
+    op      int2   NOT NULL,
+    seq     int8   NOT NULL,
+    rid     int8   NOT NULL,
+    version int8   NOT NULL,
+    body    bytea  STORAGE EXTERNAL,
+    PRIMARY KEY (tenant, seq)
+);
+CREATE INDEX records_history_rid ON records_history (tenant, rid, version);
+CREATE INDEX records_history_seq ON records_history (tenant, type, seq);
+
+CREATE TABLE records_chart (
+    tenant  int4   NOT NULL DEFAULT current_setting('ward.tenant')::int4,
+    type    int2   NOT NULL,
+    patient int8   NOT NULL,
+    code    int8   NOT NULL,
+    at      int8   NOT NULL,
+    rid     int8   NOT NULL,
+    PRIMARY KEY (tenant, patient, type, code, at, rid)
+);
+
+CREATE TABLE records_index (
+    tenant  int4   NOT NULL DEFAULT current_setting('ward.tenant')::int4,
+    atom    int4   NOT NULL,
+    rid     int8   NOT NULL,
+    key     bytea  NOT NULL,
+    PRIMARY KEY (tenant, atom, key, rid)
+);
+
+CREATE TABLE records_parameter (
+    tenant   int4  NOT NULL DEFAULT current_setting('ward.tenant')::int4,
+    url      text  NOT NULL,
+    id       text  NOT NULL,
+    body     bytea NOT NULL,
+    state    text  NOT NULL,
+    position int8  NOT NULL,
+    done     int8  NOT NULL,
+    total    int8  NOT NULL,
+    PRIMARY KEY (tenant, url)
+);
