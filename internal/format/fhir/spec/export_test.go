@@ -1,0 +1,4 @@
+package spec
+
+// Load reads the definitions anew, for measuring.
+func Load() *Definitions { return loadCore() }
