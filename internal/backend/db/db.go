@@ -1,0 +1,182 @@
+package db
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+)
+
+// DB reads and writes the database that the scope in the context picks. It is safe for use by many goroutines.
+type DB struct {
+	driver Driver
+	gate   gate
+
+	reads, writes, failures atomic.Int64
+}
+
+// New is a database over a driver. The drivers' Open call it.
+func New(driver Driver) *DB {
+	d := &DB{driver: driver}
+	d.gate.idle = make(chan struct{})
+	return d
+}
+
+// Read runs fn with statements that each see their own snapshot.
+func (d *DB) Read(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
+	at, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	err = d.driver.Read(ctx, at, fn)
+	d.count(&d.reads, err)
+	return err
+}
+
+// Snapshot runs fn with statements that all see one snapshot, and can't write.
+func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
+	at, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	err = d.driver.Snapshot(ctx, at, fn)
+	d.count(&d.reads, err)
+	return err
+}
+
+// Write runs fn in a transaction and returns after its commit is durable. When it returns an error nothing was written, with one
+// exception: Unavailable, when the connection was lost during the commit, leaves open whether it was. fn may run more
+// than once.
+func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error {
+	at, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	err = d.driver.Write(context.WithValue(ctx, inWrite{}, at), at, fn)
+	d.count(&d.writes, err)
+	return err
+}
+
+// Dialect says which SQL the database speaks.
+func (d *DB) Dialect() Dialect { return d.driver.Dialect() }
+
+// Check asks the database whether it works, and says what is wrong.
+func (d *DB) Check(ctx context.Context) error {
+	if !d.gate.enter() {
+		return errClosed()
+	}
+	defer d.gate.leave()
+	return d.driver.Check(ctx)
+}
+
+// Stats counts what was done so far.
+func (d *DB) Stats() Stats {
+	s := d.driver.Stats()
+	s.Reads, s.Writes, s.Failures = d.reads.Load(), d.writes.Load(), d.failures.Load()
+	s.InFlight = d.gate.inside()
+	return s
+}
+
+// Close refuses new work, waits for what is under way until ctx ends, and closes the database.
+func (d *DB) Close(ctx context.Context) error {
+	if !d.gate.shut() {
+		return nil
+	}
+	select {
+	case <-d.gate.idle:
+	case <-ctx.Done():
+	}
+	return d.driver.Close(ctx)
+}
+
+type inWrite struct{}
+
+// place is the database that the scope in ctx picks.
+func (d *DB) place(ctx context.Context) (Place, error) {
+	s, ok := scope.From(ctx)
+	switch {
+	case !ok || !s.Valid():
+		return Place{}, fault.Internal("no scope: the context names neither a tenant nor the system")
+	case s.System:
+		return Place{System: true}, nil
+	default:
+		return Place{Tenant: s.Tenant.ID}, nil
+	}
+}
+
+func (d *DB) enter(ctx context.Context) (Place, error) {
+	at, err := d.place(ctx)
+	if err != nil {
+		return at, err
+	}
+	if w, ok := ctx.Value(inWrite{}).(Place); ok && w == at {
+		return at, fault.Internal("db: a call inside the function of Write: use its tx")
+	}
+	if err := Ended(ctx); err != nil {
+		return at, err
+	}
+	if !d.gate.enter() {
+		return at, errClosed()
+	}
+	return at, nil
+}
+
+func (d *DB) count(calls *atomic.Int64, err error) {
+	calls.Add(1)
+	if err == nil {
+		return
+	}
+	switch fault.CodeOf(err) { //nolint:exhaustive // the others are the caller's
+	case fault.CodeUnavailable, fault.CodeFull, fault.CodeTimeout, fault.CodeInternal:
+		d.failures.Add(1)
+	}
+}
+
+func errClosed() error {
+	return fault.Unavailable("the database is closed").Retry(RetryAfter)
+}
+
+// gate counts calls under way and closes once.
+type gate struct {
+	state atomic.Int64 // calls inside; shutBit when closed
+	once  sync.Once
+	idle  chan struct{} // closed when shut and nobody is inside
+}
+
+const shutBit = 1 << 62
+
+func (g *gate) enter() bool {
+	if g.state.Add(1)&shutBit != 0 {
+		g.leave()
+		return false
+	}
+	return true
+}
+
+func (g *gate) leave() {
+	if g.state.Add(-1) == shutBit {
+		g.once.Do(func() { close(g.idle) })
+	}
+}
+
+func (g *gate) shut() bool {
+	for {
+		s := g.state.Load()
+		if s&shutBit != 0 {
+			return false
+		}
+		if g.state.CompareAndSwap(s, s|shutBit) {
+			if s == 0 {
+				g.once.Do(func() { close(g.idle) })
+			}
+			return true
+		}
+	}
+}
+
+func (g *gate) inside() int64 { return g.state.Load() &^ shutBit }
