@@ -1,0 +1,109 @@
+package serve
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"ward/internal/base/fault"
+	"ward/internal/kernel/observe"
+)
+
+// problem is a problem document (RFC 9457).
+type problem struct {
+	Title   string          `json:"title"`
+	Status  int             `json:"status"`
+	Detail  string          `json:"detail"`
+	Code    string          `json:"code"`
+	Request string          `json:"request,omitempty"`
+	Errors  []problemDetail `json:"errors,omitempty"`
+}
+
+type problemDetail struct {
+	Detail  string `json:"detail"`
+	Pointer string `json:"pointer,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+}
+
+// fail answers with err. Nothing of the answer may have left.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, fhir bool, err error) {
+	code := fault.CodeOf(err)
+	h := w.Header()
+	if after := fault.RetryAfter(err); after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	} else if code.Status() == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	if code == fault.CodeUnauthenticated && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", `Bearer realm="ward"`)
+	}
+	if code == fault.CodeTooLarge {
+		h.Set("Connection", "close") // the rest of the body is not worth reading
+	}
+	var body []byte
+	if fhir {
+		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+		body = s.deps.Outcome(err)
+	} else {
+		h.Set("Content-Type", "application/problem+json")
+		body = problemBody(r, code, err)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code.Status())
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}
+
+func problemBody(r *http.Request, code fault.Code, err error) []byte {
+	p := problem{Title: http.StatusText(code.Status()), Status: code.Status(), Detail: fault.Message(err), Code: code.String()}
+	if q, ok := observe.RequestFrom(r.Context()); ok {
+		p.Request = q.ID
+	}
+	for _, d := range fault.Details(err) {
+		p.Errors = append(p.Errors, problemDetail{Detail: d.Message, Pointer: d.Expression, Line: d.Line, Column: d.Column})
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return []byte(`{"title":"Internal Server Error","status":500,"detail":"internal error","code":"internal"}`)
+	}
+	return body
+}
+
+// speaksFHIR says whether errors on the path are OperationOutcomes: /t/{tenant}/fhir and below.
+func speaksFHIR(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/t/")
+	if !ok {
+		return false
+	}
+	_, rest, ok = strings.Cut(rest, "/")
+	return ok && (rest == "fhir" || strings.HasPrefix(rest, "fhir/"))
+}
+
+// unrouted answers what no route matches: 405 with Allow where the path has other methods, else 404.
+func (s *Server) unrouted(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	probe := *r
+	for _, method := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions,
+	} {
+		probe.Method = method
+		if _, pattern := s.mux.Handler(&probe); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return fault.NotFound("there is nothing at this path")
+	}
+	list := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", list)
+	return fault.MethodNotAllowed("this path takes %s", list)
+}
+
+// seconds since began, for metrics.
+func seconds(began, ended time.Time) float64 { return ended.Sub(began).Seconds() }
