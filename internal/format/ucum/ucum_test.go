@@ -32,7 +32,7 @@ func TestConvert_ClinicalUnits(t *testing.T) {
 		{"100", "mg/dL", "1", "g/L"},
 		{"100", "mg/dl", "1000", "ug/mL"},
 		{"5.5", "mmol/L", "5500", "umol/L"},
-		{"0.0000055", "mol/mL", "5500", "mmol/L"},
+		{"0.0000055", "mol/mL", "5.5", "mmol/L"},
 		{"760", "mm[Hg]", "101324.72", "Pa"},
 		{"1", "kPa", "1", "kN/m2"},
 		{"72", "/min", "1.2", "Hz"},
