@@ -45,6 +45,7 @@ type Cache struct {
 	far    *far          // nil without a second tier
 	counts [countStripes]counts
 	seed   uint64
+	closed atomic.Bool
 }
 
 // place is where an answer lies: a hash of tenant, family and key. The entry has the key itself, so that a collision is a miss.
@@ -256,8 +257,12 @@ func (c *Cache) Invalidate(ctx context.Context, tags ...Tag) error {
 // Flush drops every tagged answer of this process.
 func (c *Cache) Flush() { c.flush.Add(1) }
 
-// Close leaves the peers, writes what the second tier still waits for and closes it.
+// Close leaves the peers, writes what the second tier still waits for and closes it. Close after the last write was acknowledged; a second
+// Close does nothing.
 func (c *Cache) Close(ctx context.Context) error {
+	if c.closed.Swap(true) {
+		return nil
+	}
 	if c.peers != nil {
 		c.peers.leave(ctx)
 	}

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/cache/cachetest"
@@ -230,5 +229,3 @@ func BenchmarkInvalidate(b *testing.B) {
 		_ = c.Invalidate(ctx, cache.Tag(i))
 	}
 }
-
-var _ = time.Second

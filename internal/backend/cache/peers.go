@@ -44,7 +44,9 @@ type peers struct {
 	sent     map[uint64]*batch
 
 	joined  bool          // settled has passed: every peer that can hear us knows us
-	left    bool          // we said goodbye
+	left    bool          // leaving: nothing is served or announced any more
+	gone    bool          // we said goodbye
+	cut     bool          // the bus said that it is disconnected
 	changed chan struct{} // closed and replaced when writes that wait should look again
 	wake    chan struct{}
 	stop    func()
@@ -82,7 +84,7 @@ func join(ctx context.Context, c *Cache) (*peers, error) {
 	}
 	p.stop = stop
 	c.deps.Bus.OnDisconnect(p.disconnected)
-	c.deps.Bus.OnReconnect(func() { p.ping(ctx) })
+	c.deps.Bus.OnReconnect(func() { p.reconnected(ctx) })
 	p.stopped.Go(func() { p.beat(ctx) })
 	p.stopped.Go(func() { p.send(ctx) })
 	return p, nil
@@ -118,6 +120,9 @@ func (p *peers) ping(ctx context.Context) {
 
 // tell is called with the lock held, so that the order of messages is the order of what they say.
 func (p *peers) tell(ctx context.Context, subject string, m message) {
+	if p.gone {
+		return
+	}
 	_ = p.cache.deps.Bus.Broadcast(ctx, subject, m.encode()) // a message that is lost is noticed by the numbers
 }
 
@@ -130,6 +135,9 @@ func (p *peers) receive(ctx context.Context, data []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone || p.cut { // it was on its way when the connection broke
+		return
+	}
 	now := p.now()
 	if m.from == p.self {
 		p.echo(now, m)
@@ -373,12 +381,21 @@ func (p *peers) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cache.Flush()
+	p.cut = true
 	p.heard, p.settled, p.joined = 0, 0, false
 	for _, m := range p.members {
 		m.lease = 0
 	}
 	p.serve(p.now())
 	p.lookAgain()
+}
+
+// reconnected begins to join anew.
+func (p *peers) reconnected(ctx context.Context) {
+	p.mu.Lock()
+	p.cut = false
+	p.mu.Unlock()
+	p.ping(ctx)
 }
 
 // leave waits for what is announced to be confirmed and says goodbye, so that the others need not wait for our silence.
@@ -400,6 +417,7 @@ func (p *peers) leave(ctx context.Context) {
 	p.stopped.Wait()
 	p.mu.Lock()
 	p.tell(context.WithoutCancel(ctx), subjectAll, message{kind: kindGoodbye, from: p.self})
+	p.gone = true
 	p.mu.Unlock()
 	p.stop()
 }

@@ -150,4 +150,6 @@ func Sealer(t testing.TB) *cache.AESGCM {
 type Unguarded struct{}
 
 // Do implements cache.Guard.
-func (Unguarded) Do(ctx context.Context, call func(ctx context.Context) error) error { return call(ctx) }
+func (Unguarded) Do(ctx context.Context, call func(ctx context.Context) error) error {
+	return call(ctx)
+}
