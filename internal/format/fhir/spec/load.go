@@ -68,6 +68,7 @@ func (d *Definitions) readTypes(r *reader, lists [][]TypeRef, bindings []Binding
 	for i := range d.types {
 		t := &d.types[i]
 		t.Name, t.Base, t.Short = r.str(), r.str(), r.str()
+		t.Index = i
 		t.Kind = Kind(r.num()) //nolint:gosec // 1 to 4
 		t.Abstract = r.flag()
 		d.byName[t.Name] = t

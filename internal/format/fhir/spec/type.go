@@ -71,6 +71,7 @@ func primitiveOf(name string) Primitive {
 type Type struct {
 	Name      string // "Observation", "Observation.component", "Quantity", "dateTime"
 	Base      string // "DomainResource", "BackboneElement", "Element", ...; empty for Element and Resource
+	Index     int    // position in [Definitions.Types]
 	Kind      Kind
 	Abstract  bool
 	Primitive Primitive // NotPrimitive unless Kind is PrimitiveKind
