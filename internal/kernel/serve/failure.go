@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ward/internal/base/fault"
+	"ward/internal/format/fhir"
 	"ward/internal/kernel/observe"
 )
 
@@ -30,7 +31,7 @@ type problemDetail struct {
 }
 
 // fail answers with err. Nothing of the answer may have left.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, fhir bool, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err error) {
 	code := fault.CodeOf(err)
 	h := w.Header()
 	if after := fault.RetryAfter(err); after > 0 {
@@ -45,9 +46,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, fhir bool, err err
 		h.Set("Connection", "close") // the rest of the body is not worth reading
 	}
 	var body []byte
-	if fhir {
-		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
-		body = s.deps.Outcome(err)
+	if ofFHIR {
+		h.Set("Content-Type", fhir.ContentType)
+		body = fhir.AppendOutcome(nil, err)
 	} else {
 		h.Set("Content-Type", "application/problem+json")
 		body = problemBody(r, code, err)

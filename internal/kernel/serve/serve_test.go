@@ -144,9 +144,6 @@ func newServer(t testing.TB, o serve.Options, extra ...module.Route) (*serve.Ser
 	log := &lockedBuffer{}
 	s, err := serve.New(serve.Deps{
 		Routes: append(routes(), extra...), Tenants: house{}, Tokens: house{}, Lanes: limit.NewLanes(limit.Options{}),
-		Outcome: func(err error) []byte {
-			return []byte(`{"resourceType":"OperationOutcome","issue":[{"diagnostics":"` + fault.Message(err) + `"}]}`)
-		},
 		Metrics: observe.NewMetrics(), Log: observe.NewLogger(log, slog.LevelInfo, false), Clock: clock.System(),
 	}, o)
 	if err != nil {

@@ -39,8 +39,7 @@ type Deps struct {
 	Tenants Tenants
 	Tokens  Tokens
 	Lanes   *limit.Lanes
-	Outcome func(err error) []byte // a fault as an OperationOutcome in JSON
-	Checks  []Check                // for /readyz
+	Checks  []Check // for /readyz
 	Metrics *observe.Metrics
 	Traces  *observe.Traces
 	Log     *slog.Logger
