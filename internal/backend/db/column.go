@@ -1,6 +1,7 @@
 package db
 
 import (
+	"slices"
 	"strings"
 
 	"ward/internal/base/fault"
@@ -101,6 +102,19 @@ func CheckName(names ...string) error {
 		}) < 0
 		if !plain {
 			return fault.Internal("db: %q is not a plain name (a-z, 0-9, _)", n)
+		}
+	}
+	return nil
+}
+
+// CheckUpsert says whether the columns of the key are among cols. For drivers.
+func CheckUpsert(table string, key []string, cols []Column) error {
+	if len(key) == 0 {
+		return fault.Internal("db: upsert into %s without a key", table)
+	}
+	for _, k := range key {
+		if !slices.ContainsFunc(cols, func(c Column) bool { return c.Name == k }) {
+			return fault.Internal("db: upsert into %s: no values for column %s of the key", table, k)
 		}
 	}
 	return nil
