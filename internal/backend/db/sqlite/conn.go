@@ -62,7 +62,6 @@ func openConn(name string, cfg *Config, writer bool) (_ *conn, err error) {
 		"PRAGMA temp_store=memory",
 		"PRAGMA foreign_keys=on",
 		"PRAGMA trusted_schema=off",
-		"PRAGMA cell_size_check=on",
 		"PRAGMA cache_size=-" + strconv.FormatInt(cache>>10, 10),
 		"PRAGMA mmap_size=" + strconv.FormatInt(max(cfg.MMapBytes, 0), 10),
 		"PRAGMA journal_size_limit=" + strconv.FormatInt(2*int64(cfg.CheckpointPages)*pageSize, 10),
