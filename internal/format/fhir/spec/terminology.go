@@ -62,6 +62,9 @@ func (d *Definitions) CodeSystem(url string) *CodeSystem { return d.terminology(
 // The first call reads the terminology (tens of milliseconds).
 func (d *Definitions) ValueSet(url string) *ValueSet { return d.terminology().set(url) }
 
+// ValueSets are all value sets in the order of their URLs. The slice must not be changed.
+func (d *Definitions) ValueSets() []ValueSet { return d.terminology().sets }
+
 // Subsumes says whether, in that system, code is ancestor or lies below it. known is false when the system's hierarchy
 // is not in the specification; then only equality is answered.
 func (d *Definitions) Subsumes(system, ancestor, code string) (subsumes, known bool) {

@@ -65,3 +65,22 @@ func describe(list []fault.Detail) string {
 	}
 	return b.String()
 }
+
+// TestSynthea takes four resources of each type that Synthea writes, and twenty-five Observations.
+func TestSynthea(t *testing.T) {
+	t.Parallel()
+	lines, err := fhirtest.Lines("internal/format/fhir/validate/testdata/synthea.ndjson.zst")
+	if err != nil || len(lines) != 85 {
+		t.Fatalf("%d resources, %v", len(lines), err)
+	}
+	v := validate.New(spec.R4())
+	var doc jsontape.Doc
+	for i, line := range lines {
+		if err := doc.Parse(line); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Resource(&doc, doc.Root(), validate.Options{}); len(got) > 0 {
+			t.Errorf("resource %d: %s", i, describe(got))
+		}
+	}
+}
