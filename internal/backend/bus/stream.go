@@ -1,0 +1,59 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Stream is a set of subjects whose messages are kept until every durable consumer has them. The zero value of a field takes the
+// default beside it.
+type Stream struct {
+	Name     string        // letters, digits, - and _
+	Subjects []string      // such as "ward.event.>"
+	MaxAge   time.Duration // after which a message goes, consumed or not; 7 days
+	MaxBytes int64         // on disk; a publish beyond it fails; 1 GB
+	Dedupe   time.Duration // in which a message id is one message; 2 min
+}
+
+// Ensure creates the stream, or changes one that is there to this configuration.
+//
+// Errors: Unavailable when the server can't be reached or refuses.
+func (b *Bus) Ensure(ctx context.Context, s Stream) error {
+	if !b.conn.IsConnected() {
+		return errDisconnected()
+	}
+	defaulted(&s.MaxAge, 7*24*time.Hour)
+	defaulted(&s.MaxBytes, 1<<30)
+	defaulted(&s.Dedupe, 2*time.Minute)
+	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Dedupe, Replicas: b.config.Replicas,
+		Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return failed(ctx, "stream "+s.Name+" can't be made", err)
+	}
+	return nil
+}
+
+func defaulted[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Pending is how many messages of a stream at least one durable consumer has not had yet.
+//
+// Errors: Unavailable when the server can't be reached.
+func (b *Bus) Pending(ctx context.Context, stream string) (uint64, error) {
+	if !b.conn.IsConnected() {
+		return 0, errDisconnected()
+	}
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, failed(ctx, "stream "+stream+" can't be asked", err)
+	}
+	return s.CachedInfo().State.Msgs, nil
+}
