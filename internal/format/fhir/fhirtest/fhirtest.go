@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func Lines(path string) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	packed, err := os.ReadFile(filepath.Join(root, path)) //nolint:gosec // a file of the repository
+	packed, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func Lines(path string) ([][]byte, error) {
 	}
 	lines := bytes.Split(bytes.TrimSuffix(all, []byte{'\n'}), []byte{'\n'})
 	for i, l := range lines {
-		lines[i] = l[:len(l):len(l)]
+		lines[i] = slices.Clip(l)
 	}
 	return lines, nil
 }
@@ -95,7 +96,7 @@ func moduleRoot() (string, error) {
 		return "", err
 	}
 	for {
-		if mod, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(mod), "module ward\n") { //nolint:gosec // a file of the repository
+		if mod, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(mod), "module ward\n") {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)

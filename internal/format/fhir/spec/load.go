@@ -6,7 +6,7 @@ import (
 )
 
 //go:embed core.bin
-var coreFile []byte //nolint:gochecknoglobals // constant
+var coreFile []byte
 
 // loadCore reads core.bin in the order in which gen/core.go writes it.
 func loadCore() *Definitions {
@@ -35,7 +35,7 @@ func (d *Definitions) readBindings(r *reader) []Binding {
 	list := make([]Binding, r.num())
 	for i := range list {
 		b := &list[i]
-		b.Strength = Strength(r.num()) //nolint:gosec // 1 to 3
+		b.Strength = Strength(r.num())
 		b.ValueSet = r.str()
 		if n := r.num(); n > 0 {
 			b.Codes = &d.codeSets[n-1]
@@ -69,7 +69,7 @@ func (d *Definitions) readTypes(r *reader, lists [][]TypeRef, bindings []Binding
 		t := &d.types[i]
 		t.Name, t.Base, t.Short = r.str(), r.str(), r.str()
 		t.Index = i
-		t.Kind = Kind(r.num()) //nolint:gosec // 1 to 4
+		t.Kind = Kind(r.num())
 		t.Abstract = r.flag()
 		d.byName[t.Name] = t
 		if t.Kind == PrimitiveKind {
@@ -94,7 +94,7 @@ func (d *Definitions) readTypes(r *reader, lists [][]TypeRef, bindings []Binding
 			e.ContentReference = r.str()
 			for m := range e.Types {
 				f := &fields[total]
-				f.Name, f.Element, f.Ref, f.Ordinal = e.Name, e, &e.Types[m], uint8(k) //nolint:gosec // gen checks
+				f.Name, f.Element, f.Ref, f.Ordinal = e.Name, e, &e.Types[m], uint8(k)
 				if e.Choice {
 					f.Name = r.str()
 				}
@@ -111,7 +111,7 @@ func (d *Definitions) link() {
 		t := &d.types[i]
 		for k := range t.Elements {
 			if t.Elements[k].Min > 0 {
-				t.Required = append(t.Required, uint8(k)) //nolint:gosec // gen checks
+				t.Required = append(t.Required, uint8(k))
 			}
 		}
 		if len(t.Fields) == 0 {
@@ -130,7 +130,7 @@ func (d *Definitions) link() {
 			for t.slots[at] != 0 {
 				at = (at + 1) & (size - 1)
 			}
-			t.slots[at] = uint8(k + 1) //nolint:gosec // gen checks
+			t.slots[at] = uint8(k + 1)
 		}
 	}
 }

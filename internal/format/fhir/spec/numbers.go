@@ -174,7 +174,7 @@ func (d *Definitions) TypeName(number int16) string {
 func (d *Definitions) numberTypes() {
 	for i, name := range typeNumbers {
 		if t := d.byName[name]; t != nil {
-			t.number = int16(i) //nolint:gosec // a small table
+			t.number = int16(i)
 		}
 	}
 }

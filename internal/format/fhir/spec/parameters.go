@@ -3,12 +3,13 @@ package spec
 import (
 	"bytes"
 	_ "embed" // the search parameters as resources
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 //go:embed parameters.bin
-var parametersFile []byte //nolint:gochecknoglobals // constant
+var parametersFile []byte
 
 // EachParameterResource gives the standard search parameters as JSON resources, in the order of [Definitions.SearchParameters], until
 // each returns false. Nothing is kept: each call decompresses them again (a few milliseconds, 1.5 MB while it runs).
@@ -24,7 +25,7 @@ func (d *Definitions) EachParameterResource(each func(p *SearchParameter, resour
 	}
 	for i := range d.parameters {
 		line, rest, _ := bytes.Cut(all, []byte{'\n'})
-		if !each(&d.parameters[i], line[:len(line):len(line)]) {
+		if !each(&d.parameters[i], slices.Clip(line)) {
 			return
 		}
 		all = rest

@@ -7,7 +7,7 @@ import (
 )
 
 //go:embed terminology.bin
-var terminologyFile []byte //nolint:gochecknoglobals // constant
+var terminologyFile []byte
 
 type terminology struct {
 	systems []CodeSystem // by URL
@@ -92,19 +92,19 @@ func readCodeSystem(r *reader) CodeSystem {
 	s.parents, s.sorted = make([]uint16, n), make([]uint16, n)
 	if r.flag() {
 		for i := range s.parents {
-			s.parents[i] = uint16(r.num()) //nolint:gosec // gen checks
+			s.parents[i] = uint16(r.num())
 		}
 	} else {
 		s.parents = nil
 	}
 	for i := range s.sorted {
-		s.sorted[i] = uint16(i) //nolint:gosec // gen checks
+		s.sorted[i] = uint16(i)
 	}
 	sort.Slice(s.sorted, func(a, b int) bool { return s.Codes[s.sorted[a]] < s.Codes[s.sorted[b]] })
 	if m := r.num(); m > 0 {
 		s.more = make([][2]uint16, m)
 		for i := range s.more {
-			s.more[i] = [2]uint16{uint16(r.num()), uint16(r.num())} //nolint:gosec // gen checks
+			s.more[i] = [2]uint16{uint16(r.num()), uint16(r.num())}
 		}
 	}
 	return s

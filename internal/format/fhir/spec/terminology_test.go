@@ -140,7 +140,7 @@ func TestValueSet_Expand(t *testing.T) {
 		t.Errorf("v3-ActEncounterCode: %v %v", list, err)
 	}
 	_, err = d.ValueSet("http://hl7.org/fhir/ValueSet/condition-code").Expand()
-	var no *spec.NotExpandable
+	var no *spec.NotExpandableError
 	if !errors.As(err, &no) || !strings.Contains(err.Error(), "snomed") {
 		t.Errorf("condition-code: %v", err)
 	}

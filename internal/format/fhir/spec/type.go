@@ -166,7 +166,7 @@ func (t *Type) Field(jsonName []byte) *Field {
 	if len(t.slots) == 0 {
 		return nil
 	}
-	mask := uint32(len(t.slots) - 1) //nolint:gosec // at most 256
+	mask := uint32(len(t.slots) - 1)
 	for i := hash(jsonName) & mask; ; i = (i + 1) & mask {
 		n := t.slots[i]
 		if n == 0 {
@@ -190,6 +190,6 @@ func hash(b []byte) uint32 {
 	case n > 0:
 		x, y = uint64(b[0]), uint64(b[n>>1])<<8|uint64(b[n-1])
 	}
-	h := (x^uint64(n))*0x9E3779B97F4A7C15 ^ y*0xC2B2AE3D27D4EB4F //nolint:gosec // a length is not negative
-	return uint32((h ^ h>>29) * 0xBF58476D1CE4E5B9 >> 32)        //nolint:gosec // the upper half fits
+	h := (x^uint64(n))*0x9E3779B97F4A7C15 ^ y*0xC2B2AE3D27D4EB4F
+	return uint32((h ^ h>>29) * 0xBF58476D1CE4E5B9 >> 32)
 }

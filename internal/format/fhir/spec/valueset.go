@@ -212,7 +212,7 @@ func (v *ValueSet) Expand() ([]Coding, error) {
 // expand offers every code that an include may bring; v.Contains has the last word on each.
 func (v *ValueSet) expand(depth int, offer func(Coding)) error {
 	if depth == 0 {
-		return &NotExpandable{ValueSet: v.URL, Reason: "its value sets include each other"}
+		return &NotExpandableError{ValueSet: v.URL, Reason: "its value sets include each other"}
 	}
 	var failed error
 	for i := range v.include {
@@ -223,7 +223,7 @@ func (v *ValueSet) expand(depth int, offer func(Coding)) error {
 	}
 	for i := range v.exclude {
 		if _, known := v.exclude[i].matches(v.terms, v.exclude[i].system, "", depth); !known && failed == nil {
-			failed = &NotExpandable{ValueSet: v.URL, Reason: "what it excludes is not published with FHIR"}
+			failed = &NotExpandableError{ValueSet: v.URL, Reason: "what it excludes is not published with FHIR"}
 		}
 	}
 	return failed
@@ -238,17 +238,17 @@ func (c *clause) expand(v *ValueSet, depth int, offer func(Coding)) error {
 	case c.system != "":
 		s := v.terms.system(c.system)
 		if s == nil {
-			return &NotExpandable{ValueSet: v.URL, Reason: "the codes of " + c.system + " are not published with FHIR"}
+			return &NotExpandableError{ValueSet: v.URL, Reason: "the codes of " + c.system + " are not published with FHIR"}
 		}
 		for _, code := range s.Codes {
 			offer(Coding{c.system, code})
 		}
 		if !s.Complete {
-			return &NotExpandable{ValueSet: v.URL, Reason: "only a part of the codes of " + c.system + " is published with FHIR"}
+			return &NotExpandableError{ValueSet: v.URL, Reason: "only a part of the codes of " + c.system + " is published with FHIR"}
 		}
 		for _, f := range c.filter {
 			if f.property != "concept" && f.property != "code" || f.op == "regex" {
-				return &NotExpandable{ValueSet: v.URL, Reason: fmt.Sprintf("its filter on %s of %s can't be evaluated", f.property, c.system)}
+				return &NotExpandableError{ValueSet: v.URL, Reason: fmt.Sprintf("its filter on %s of %s can't be evaluated", f.property, c.system)}
 			}
 		}
 	}
@@ -256,7 +256,7 @@ func (c *clause) expand(v *ValueSet, depth int, offer func(Coding)) error {
 	for _, url := range c.sets {
 		set := v.terms.set(url)
 		if set == nil {
-			failed = &NotExpandable{ValueSet: v.URL, Reason: "it includes " + url + ", which is not published with FHIR"}
+			failed = &NotExpandableError{ValueSet: v.URL, Reason: "it includes " + url + ", which is not published with FHIR"}
 			continue
 		}
 		if c.system == "" {
@@ -268,13 +268,13 @@ func (c *clause) expand(v *ValueSet, depth int, offer func(Coding)) error {
 	return failed
 }
 
-// NotExpandable says why a value set's codes can't be listed completely.
-type NotExpandable struct {
+// NotExpandableError says why a value set's codes can't be listed completely.
+type NotExpandableError struct {
 	ValueSet string // canonical URL
 	Reason   string
 }
 
 // Error is a sentence.
-func (e *NotExpandable) Error() string {
+func (e *NotExpandableError) Error() string {
 	return "the value set " + e.ValueSet + " can't be listed completely: " + e.Reason
 }

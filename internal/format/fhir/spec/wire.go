@@ -46,7 +46,7 @@ func (r *reader) num() int {
 		panic("spec: the embedded definitions are damaged")
 	}
 	r.b = r.b[n:]
-	return int(v) //nolint:gosec // bounded above
+	return int(v)
 }
 
 func (r *reader) flag() bool { return r.num() != 0 }

@@ -13,7 +13,7 @@ import (
 
 // broken are HL7's examples that do not keep the rules, with what is wrong with them: how often, and the first place.
 //
-//nolint:gochecknoglobals // constant table
+
 var broken = map[string]struct {
 	problems int
 	first    string

@@ -113,7 +113,7 @@ type rule struct {
 func compileRules(defs *spec.Definitions) [][]rule {
 	all := make([][]rule, len(defs.Types()))
 	for _, p := range presence {
-		for _, name := range strings.Fields(p.typ) {
+		for name := range strings.FieldsSeq(p.typ) {
 			t := defs.Type(name)
 			if t == nil {
 				panic("validate: no type " + name)
@@ -132,7 +132,7 @@ func compileRule(t *spec.Type, key, text string) rule {
 	mark := func(s *seen, name string) {
 		for i := range t.Elements {
 			if t.Elements[i].Name == name {
-				s.add(uint8(i)) //nolint:gosec // ordinals fit a byte
+				s.add(uint8(i))
 				return
 			}
 		}

@@ -138,6 +138,7 @@ func (r *run) unknown(m jsontape.Node, key []byte, t *spec.Type) {
 		for i := range t.Fields {
 			if strings.EqualFold(t.Fields[i].Name, bare) {
 				message += "; names are case-sensitive: " + t.Fields[i].Name
+				break
 			}
 		}
 	}
@@ -207,7 +208,7 @@ func (r *run) typeFieldOf(f *spec.Field, key []byte) bool {
 // notEmpty reports an object without value or children (ele-1).
 func (r *run) notEmpty(n jsontape.Node, t *spec.Type, have *seen) {
 	for i := range t.Elements {
-		if have.has(uint8(i)) && t.Elements[i].Name != "id" { //nolint:gosec // ordinals fit a byte
+		if have.has(uint8(i)) && t.Elements[i].Name != "id" {
 			return
 		}
 	}

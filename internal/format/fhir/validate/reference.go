@@ -2,6 +2,7 @@ package validate
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -202,15 +203,7 @@ func (r *run) targetOf(ref []byte) *spec.Type {
 }
 
 func allowed(targets []string, name string) bool {
-	if targets == nil {
-		return true
-	}
-	for _, t := range targets {
-		if t == name {
-			return true
-		}
-	}
-	return false
+	return targets == nil || slices.Contains(targets, name)
 }
 
 func oneOf(names []string) string {

@@ -1,5 +1,7 @@
 package validate
 
+import "slices"
+
 // Scanners for the primitive formats of FHIR R4, datatypes.html#primitive. Each says whether all of b has the format.
 
 func digit(c byte) bool { return c-'0' <= 9 }
@@ -144,14 +146,7 @@ func isCode(b []byte) bool {
 }
 
 // isURI is what R4's pattern asks for: no white space. url and canonical have the same pattern.
-func isURI(b []byte) bool {
-	for _, c := range b {
-		if space(c) {
-			return false
-		}
-	}
-	return len(b) > 0
-}
+func isURI(b []byte) bool { return len(b) > 0 && !slices.ContainsFunc(b, space) }
 
 const (
 	oidPrefix  = "urn:oid:"

@@ -66,7 +66,7 @@ func readCore(in string, t *terms) (*core, error) {
 	return c, nil
 }
 
-var parameterURL = regexp.MustCompile(`^http://hl7\.org/fhir/SearchParameter/([A-Za-z]+)-`) //nolint:gochecknoglobals // constant
+var parameterURL = regexp.MustCompile(`^http://hl7\.org/fhir/SearchParameter/([A-Za-z]+)-`)
 
 // standard tells the specification's parameters from the examples and extensions that are published beside them: the
 // standard ones are named after a resource type, or after the group of types that share them.

@@ -34,7 +34,7 @@ func (w *writer) str(s string) {
 	if _, ok := w.strings[s]; !ok {
 		w.strings[s] = len(w.strings)
 	}
-	w.body = append(w.body, uint64(w.strings[s])) //nolint:gosec // a position
+	w.body = append(w.body, uint64(w.strings[s]))
 }
 
 func (w *writer) strs(list []string) {

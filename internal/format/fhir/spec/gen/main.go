@@ -43,7 +43,7 @@ func run(in, out string) error {
 		"terminology.bin": t.encode(),
 		"parameters.bin":  compress(raw.Bytes()),
 	} {
-		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil { //nolint:gosec // sources are readable
+		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
 			return err
 		}
 		fmt.Printf("%s: %d bytes\n", name, len(data))
