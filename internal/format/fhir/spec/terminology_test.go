@@ -65,6 +65,31 @@ func TestSubsumes_SeveralParents(t *testing.T) {
 	}
 }
 
+// TestHierarchies walks every system up and down. It ends only when no code lies below itself.
+func TestHierarchies(t *testing.T) {
+	t.Parallel()
+	d := spec.R4()
+	seen := map[string]bool{}
+	for _, v := range d.ValueSets() {
+		for _, url := range v.Systems() {
+			s := d.CodeSystem(url)
+			if s == nil || seen[url] {
+				continue
+			}
+			seen[url] = true
+			for _, code := range s.Codes {
+				above := s.Above(code)
+				if !s.Has(code) || above[0] != code || slices.Contains(above[1:], code) || !s.Subsumes(above[len(above)-1], code) {
+					t.Errorf("%s: above %s: %v", url, code, above)
+				}
+			}
+		}
+	}
+	if len(seen) < 900 {
+		t.Errorf("only %d systems", len(seen))
+	}
+}
+
 func TestBelowAbove(t *testing.T) {
 	t.Parallel()
 	s := spec.R4().CodeSystem("http://hl7.org/fhir/observation-status")

@@ -90,9 +90,10 @@ var presence = []struct{ typ, key, rule string }{
 	{"TestScript.test.action", "tst-2", "-> operation assert"},
 }
 
-// Invariants are the keys of the invariants that are checked, as in the specification ("obs-6"), in order.
+// Invariants are the keys of the invariants that are checked, as in the specification ("obs-6"), in order. Of age-1, cnt-3, dis-1
+// and drt-1 only the part about presence is: that the unit is one of UCUM's, of time or of length, is not.
 func Invariants() []string {
-	list := []string{"dom-2", "dom-3", "dom-4", "dom-5", "ele-1", "ref-1", "txt-1"}
+	list := []string{"dom-2", "dom-3", "dom-4", "dom-5", "ele-1", "ref-1", "sqty-1", "txt-1"}
 	for _, p := range presence {
 		list = append(list, p.key)
 	}
@@ -197,6 +198,13 @@ func compileHooks(defs *spec.Definitions) []hook {
 		all[defs.Type(h.typ).Index] = h.hook
 	}
 	return all
+}
+
+// simple holds sqty-1: a SimpleQuantity has no comparator.
+func (r *run) simple(n jsontape.Node) {
+	if m := r.doc.Get(n, "comparator"); m >= 0 {
+		r.reportMember(m, kindInvariant, "sqty-1: a comparator must not be there, the quantity is exact here")
+	}
 }
 
 // period holds per-1: start is not after end. Times of different precision are compared as far as both go; with different

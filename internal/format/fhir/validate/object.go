@@ -135,14 +135,21 @@ func (r *run) unknown(m jsontape.Node, key []byte, t *spec.Type) {
 	case e != nil:
 		message += "; " + bare + " is not a primitive, so there is no _" + bare
 	default:
-		for i := range t.Fields {
-			if strings.EqualFold(t.Fields[i].Name, bare) {
-				message += "; names are case-sensitive: " + t.Fields[i].Name
-				break
-			}
+		if right := respelled(t, bare); right != "" {
+			message += "; names are case-sensitive: " + right
 		}
 	}
 	r.reportMember(m, kindStructure, message)
+}
+
+// respelled is the property that differs from the name only in its case, empty when there is none.
+func respelled(t *spec.Type, name string) string {
+	for i := range t.Fields {
+		if strings.EqualFold(t.Fields[i].Name, name) {
+			return t.Fields[i].Name
+		}
+	}
+	return ""
 }
 
 // printable says whether a key looks like a field's name, and so can be repeated in a message.
@@ -216,7 +223,7 @@ func (r *run) notEmpty(n jsontape.Node, t *spec.Type, have *seen) {
 		r.report(n, kindStructure, "an object must not be empty; leave the property out instead")
 		return
 	}
-	if r.doc.Len(n) == 1 && have.any(&seen{1, 0, 0, 0}) {
+	if have.any(&seen{1}) { // id comes first in every type
 		r.report(n, kindInvariant, "ele-1: an element must have a value or children, an id alone is not enough")
 	}
 }
@@ -315,6 +322,9 @@ func (r *run) value(n jsontape.Node, f *spec.Field, index int) {
 		return
 	}
 	r.object(n, f.Type)
+	if f.Ref.Simple {
+		r.simple(n)
+	}
 	switch f.Type {
 	case r.v.reference:
 		r.reference(n, f)

@@ -118,6 +118,9 @@ func TestCardinality(t *testing.T) {
 		{"empty string", pat(`"language":""`), []string{"value Patient.language: a string must not be empty; leave language out instead"}},
 		{"null", pat(`"birthDate":null`), []string{"structure Patient.birthDate: null is not a value; leave birthDate out instead"}},
 		{"null object", pat(`"maritalStatus":null`), []string{"structure Patient.maritalStatus: maritalStatus must be a CodeableConcept object, not null"}},
+		{"only an id and its extension", pat(`"maritalStatus":{"id":"a","_id":{"extension":[{"url":"http://x","valueCode":"y"}]}}`), []string{
+			"invariant Patient.maritalStatus: ele-1: an element must have a value or children, an id alone is not enough",
+		}},
 		{"only an id", pat(`"maritalStatus":{"id":"a"}`), []string{"invariant Patient.maritalStatus: ele-1: an element must have a value or children, an id alone is not enough"}},
 		{"a content reference", obs(`,"component":[{"code":{"text":"a"},"referenceRange":[{"text":"x"},{"bogus":1}]}]`), []string{
 			"invariant Observation.component[0].referenceRange[1]: obs-3: one of low, high and text is required",
@@ -343,6 +346,9 @@ func TestInvariants(t *testing.T) {
 		}},
 		{"obs-7 no value", `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"s:x","code":"1"}]},"component":[{"code":{"coding":[{"system":"s:x","code":"1"}]},"valueInteger":2}]}`, nil},
 		{"qty-3", obs(`,"valueQuantity":{"value":1,"code":"mg"}`), []string{"invariant Observation.value: qty-3: system is required where there is code"}},
+		{"sqty-1", obs(`,"referenceRange":[{"low":{"value":1,"comparator":"<"}}]`), []string{
+			"invariant Observation.referenceRange[0].low: sqty-1: a comparator must not be there, the quantity is exact here",
+		}},
 		{"cpt-2", pat(`"telecom":[{"value":"1"}]`), []string{"invariant Patient.telecom[0]: cpt-2: system is required where there is value"}},
 		{"pat-1", pat(`"contact":[{"gender":"male"}]`), []string{"invariant Patient.contact[0]: pat-1: one of name, telecom, address and organization is required"}},
 		{"per-1", obs(`,"effectivePeriod":{"start":"2020-01-02","end":"2020-01-01"}`), []string{"invariant Observation.effective: per-1: start must not be after end"}},
