@@ -99,7 +99,7 @@ func (c *conn) close() error {
 
 // script runs one or more statements whose rows nobody wants.
 func (c *conn) script(sql string) error {
-	for sql = code(sql); sql != ""; {
+	for sql = db.SkipBlank(sql); sql != ""; {
 		st, rest, err := c.c.PrepareTransient(sql)
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ func (c *conn) script(sql string) error {
 		if err := st.Finalize(); err != nil {
 			return err
 		}
-		sql = code(sql[len(sql)-rest:])
+		sql = db.SkipBlank(sql[len(sql)-rest:])
 	}
 	return nil
 }
@@ -233,6 +233,9 @@ func (c *conn) Query(ctx context.Context, sql string, each func(db.Row) error, a
 		return mapped(ctx, err)
 	}
 	defer st.rest()
+	if st.refused != nil {
+		return st.refused
+	}
 	if err := st.bind(args); err != nil {
 		return err
 	}

@@ -5,18 +5,20 @@ import (
 
 	zombiezen "zombiezen.com/go/sqlite"
 
+	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 )
 
 // statement is a prepared statement in a connection's cache.
 type statement struct {
 	*zombiezen.Stmt
-	params []int // for each parameter of SQLite's, in its order, the argument ($2 → 1)
-	args   int   // how many arguments the text needs
-	cols   int
-	dml    bool  // counts rows
-	bound  int   // bytes of values that the statement holds
-	used   int64 // when, in the connection's count of statements
+	params  []int // for each parameter of SQLite's, in its order, the argument ($2 → 1)
+	args    int   // how many arguments the text needs
+	cols    int
+	dml     bool  // sqlite3_changes is about it; SELECT and CREATE leave the count of the one before
+	bound   int   // bytes of values that the statement holds
+	refused error // the text is not a caller's to run
+	used    int64 // when, in the connection's count of statements
 }
 
 // maxStatements bounds a connection's cache: some searches are texts that don't come again.
@@ -26,7 +28,11 @@ const maxStatements = 256
 const keepBound = 64 << 10
 
 func newStatement(s *zombiezen.Stmt, sql string) (*statement, error) {
-	st := &statement{Stmt: s, cols: s.ColumnCount(), dml: isDML(sql)}
+	st := &statement{Stmt: s, cols: s.ColumnCount(), refused: db.CheckStatement(sql)}
+	switch db.FirstWord(sql) {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH":
+		st.dml = true
+	}
 	for i := 1; i <= s.BindParamCount(); i++ {
 		name := s.BindParamName(i)
 		n := i // ? counts by itself
@@ -40,19 +46,6 @@ func newStatement(s *zombiezen.Stmt, sql string) (*statement, error) {
 		st.args = max(st.args, n)
 	}
 	return st, nil
-}
-
-// isDML says whether sqlite3_changes is about this statement. SELECT, PRAGMA and CREATE leave the count of the one before.
-func isDML(sql string) bool {
-	for i := 0; i < len(sql); i++ {
-		switch sql[i] | 0x20 {
-		case 'i', 'u', 'd', 'r', 'w': // insert update delete replace with; drop and release count nothing that is asked for
-			return true
-		case 's', 'p', 'c', 'a', 'b', 'e', 'v':
-			return false
-		}
-	}
-	return false
 }
 
 func (st *statement) bind(args []any) error {

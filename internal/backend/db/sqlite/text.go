@@ -54,20 +54,3 @@ func upsertText(table string, key []string, cols []db.Column) string {
 	}
 	return insertText(table, cols) + conflict + "UPDATE SET " + strings.Join(sets, ", ")
 }
-
-// code is the text from its first statement on: without leading space, comments and empty statements.
-func code(sql string) string {
-	for {
-		sql = strings.TrimLeft(sql, " \t\r\n;")
-		end := ""
-		switch {
-		case strings.HasPrefix(sql, "--"):
-			end = "\n"
-		case strings.HasPrefix(sql, "/*"):
-			end = "*/"
-		default:
-			return sql
-		}
-		_, sql, _ = strings.Cut(sql, end)
-	}
-}
