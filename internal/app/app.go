@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"ward/internal/base/clock"
+	"ward/internal/base/fault"
+	"ward/internal/kernel/identity"
+	"ward/internal/kernel/limit"
+	"ward/internal/kernel/module"
+	"ward/internal/kernel/observe"
+	"ward/internal/kernel/serve"
+	"ward/internal/kernel/tenancy"
+)
+
+// Options are what a process gives the product besides its configuration.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	Clock   clock.Clock     // default: the machine's
+	Extra   []module.Module // more modules, for tests
+}
+
+// App is the product, built in one process.
+type App struct {
+	Config   Config
+	Tenants  *tenancy.Directory
+	Tokens   *identity.Tokens
+	Backends *Backends
+
+	options Options
+	targets module.Target
+	log     *slog.Logger
+	clock   clock.Clock
+	metrics *observe.Metrics
+	traces  *observe.Traces
+	parts   []module.Module
+	server  *serve.Server
+	runners *supervisor
+}
+
+// Open builds everything and starts nothing: for commands that work on the data themselves. Embedded databases are migrated,
+// and PostgreSQL when db.migrate says so. Close it after use.
+func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	targets, err := module.ParseTargets(c.Target)
+	if err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a = &App{Config: c, options: o, targets: targets, log: o.Log, clock: o.Clock, metrics: observe.NewMetrics()}
+	if a.Backends, err = (opener{config: &a.Config, log: a.log, clock: a.clock, metrics: a.metrics}).open(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+			a = nil
+		}
+	}()
+	a.Tenants = tenancy.New(tenancy.Deps{DB: a.Backends.DB, Clock: a.clock})
+	a.Tokens = identity.New(identity.Deps{DB: a.Backends.DB, Clock: a.clock})
+	a.parts = append(a.modules(), o.Extra...)
+	if err := module.Check(a.parts); err != nil {
+		return a, fault.Internal("the modules don't fit together").With(err)
+	}
+	for _, m := range a.parts {
+		if m.Migrations != nil {
+			if err := a.Backends.DB.RegisterTenant(m.Name, m.Migrations); err != nil {
+				return a, err
+			}
+		}
+	}
+	if c.Embedded()[0] || c.DB.Migrate {
+		if err := a.MigrateSystem(ctx); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// MigrateSystem brings the system database up to date. Several processes may do it at once.
+func (a *App) MigrateSystem(ctx context.Context) error {
+	for _, m := range a.parts {
+		if m.SystemMigrations != nil {
+			if err := a.Backends.DB.Migrate(ctx, m.Name, m.SystemMigrations); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Routes are the whole HTTP surface of the configuration's targets.
+func (a *App) Routes() []module.Route {
+	routes := serve.OpsRoutes()
+	for _, m := range a.parts {
+		for _, r := range m.Routes {
+			if r.Target&a.targets != 0 {
+				routes = append(routes, r)
+			}
+		}
+	}
+	return routes
+}
+
+// Start begins to work: runners first, then the door. It returns when requests are answered; ctx bounds the starting only.
+func (a *App) Start(ctx context.Context) (err error) {
+	if a.traces, err = observe.NewTraces(ctx, observe.TraceOptions{
+		Endpoint: a.Config.Trace.Endpoint, Ratio: a.Config.Trace.Ratio, Service: "ward", Version: a.options.Version,
+	}); err != nil {
+		return err
+	}
+	var routes []module.Route
+	for _, m := range a.parts {
+		routes = append(routes, m.Routes...)
+	}
+	h := a.Config.HTTP
+	a.server, err = serve.New(serve.Deps{
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Tokens, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Lanes: limit.NewLanes(limit.Options{Ceiling: h.Concurrency, Queue: h.Queue, Wait: h.QueueWait}),
+	}, serve.Options{
+		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,
+		Timeouts: map[module.Lane]time.Duration{
+			module.Urgent: h.UrgentTimeout, module.Interactive: h.InteractiveTimeout, module.Background: h.BackgroundTimeout,
+		},
+		HeaderTimeout: h.HeaderTimeout, ReadTimeout: h.ReadTimeout, WriteTimeout: h.WriteTimeout, IdleTimeout: h.IdleTimeout,
+		DrainWait: h.DrainWait, DrainTimeout: h.DrainTimeout, LogSample: a.Config.Log.Sample, Profiles: h.Profiles,
+	})
+	if err != nil {
+		return err
+	}
+	a.measure()
+	begin := start(a.targets, a.parts)
+	a.runners = newSupervisor(context.WithoutCancel(ctx), a.log, a.metrics)
+	for _, r := range begin.runners {
+		a.runners.start(r.Name, r.Run)
+	}
+	return a.server.Start(ctx)
+}
+
+// checks are what /readyz asks. Only the database keeps a process from answering: without the others it is slower or
+// delays what goes out.
+func (a *App) checks() []serve.Check {
+	return []serve.Check{
+		{Name: "database", Critical: true, Check: a.Backends.DB.Check},
+		{Name: "bus", Check: a.Backends.Bus.Check},
+	}
+}
+
+// Addr is where requests are answered, once started.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// OpsAddr is where health, readiness and metrics are, once started.
+func (a *App) OpsAddr() string { return a.server.OpsAddr() }
+
+// Failed tells when a listener broke.
+func (a *App) Failed() <-chan error { return a.server.Failed() }
+
+// Stop drains: /readyz says no, requests in flight finish, runners and consumers end, the outbox is flushed, the backends close.
+// ctx bounds all of it.
+func (a *App) Stop(ctx context.Context) error {
+	var errs []error
+	if a.server != nil {
+		errs = append(errs, a.server.Drain(ctx))
+	}
+	if a.runners != nil {
+		errs = append(errs, a.runners.stop(ctx))
+	}
+	return errors.Join(append(errs, a.Close(ctx))...)
+}
+
+// Close closes what Open opened, at once.
+func (a *App) Close(ctx context.Context) error {
+	errs := []error{a.Backends.close(ctx)}
+	if a.server != nil {
+		errs = append(errs, a.server.Close())
+	}
+	return errors.Join(append(errs, a.traces.Close(ctx))...)
+}
+
+// Run is a whole process: it starts, works until ctx ends or a listener breaks, drains and closes. ready is called once
+// requests are answered; it may be nil.
+func Run(ctx context.Context, c Config, o Options, ready func(a *App) error) error {
+	a, err := Open(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	a.limitMemory()
+	stopping := context.WithoutCancel(ctx)
+	if err := a.Start(ctx); err != nil {
+		return errors.Join(err, a.Stop(stopping))
+	}
+	a.log.InfoContext(ctx, "ready", slog.String("listen", a.Addr()), slog.String("ops", a.OpsAddr()), slog.String("target", a.targets.String()), slog.String("version", o.Version))
+	if ready != nil {
+		if err := ready(a); err != nil {
+			return errors.Join(err, a.Stop(stopping))
+		}
+	}
+	var broken error
+	select {
+	case <-ctx.Done():
+	case broken = <-a.Failed():
+	}
+	a.log.InfoContext(stopping, "draining")
+	stopping, cancel := context.WithTimeout(stopping, c.HTTP.DrainWait+c.HTTP.DrainTimeout+10*time.Second)
+	defer cancel()
+	err = errors.Join(broken, a.Stop(stopping))
+	a.log.InfoContext(stopping, "stopped")
+	return err
+}

@@ -1,0 +1,205 @@
+package app
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ward/internal/backend/bus"
+	"ward/internal/backend/bus/embedded"
+	"ward/internal/backend/cache"
+	"ward/internal/backend/cache/redis"
+	"ward/internal/backend/db"
+	"ward/internal/backend/db/sqlite"
+	"ward/internal/base/clock"
+	"ward/internal/base/fault"
+	"ward/internal/kernel/observe"
+	"ward/internal/kernel/resilience"
+)
+
+// Backends are what the domains work on, opened by the URLs of the configuration.
+type Backends struct {
+	DB    *db.DB
+	Bus   *bus.Bus
+	Cache *cache.Cache
+
+	tier *redis.Tier // nil without a second tier
+	keys keys
+}
+
+// keys are derived from key.secret, one for each purpose.
+type keys struct {
+	cursor, seal []byte
+}
+
+// opener opens backends one after another and closes what it opened when one fails.
+type opener struct {
+	config  *Config
+	log     *slog.Logger
+	clock   clock.Clock
+	metrics *observe.Metrics
+}
+
+func (o opener) open(ctx context.Context) (b *Backends, err error) {
+	b = &Backends{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close(context.WithoutCancel(ctx)))
+			b = nil
+		}
+	}()
+	if b.DB, err = o.db(ctx); err != nil { // first: it holds the folder
+		return b, err
+	}
+	if b.keys, err = o.keys(); err != nil {
+		return b, err
+	}
+	if b.Bus, err = o.bus(ctx); err != nil {
+		return b, err
+	}
+	b.Cache, b.tier, err = o.cache(ctx, b)
+	return b, err
+}
+
+func (o opener) db(ctx context.Context) (*db.DB, error) {
+	u := o.config.DBURL()
+	switch scheme(u) {
+	case "sqlite":
+		return sqlite.Open(ctx, sqlite.Config{
+			Dir: strings.TrimPrefix(strings.TrimPrefix(u, "sqlite:"), "//"), MaxOpen: o.config.DB.OpenFiles, MMapBytes: orNone(int64(o.config.DB.Mapped)),
+			MaxFileBytes: int64(o.config.DB.MaxFile), Log: o.log, Clock: o.clock,
+		})
+	default:
+		return nil, fault.Invalid("the setting db.url is %q: there is no such database", masked("url", u))
+	}
+}
+
+// orNone turns 0, which means none, into what drivers take for none.
+func orNone(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+func (o opener) bus(ctx context.Context) (*bus.Bus, error) {
+	deps := bus.Deps{Logger: o.log}
+	if o.config.Embedded()[1] {
+		return embedded.Open(ctx, embedded.Config{Dir: filepath.Join(o.config.Data, "nats")}, deps)
+	}
+	replicas := o.config.Bus.Replicas
+	if replicas == 0 {
+		replicas = 3
+	}
+	return bus.Connect(bus.Config{URL: o.config.Bus.URL, Replicas: replicas}, deps)
+}
+
+func (o opener) cache(ctx context.Context, b *Backends) (*cache.Cache, *redis.Tier, error) {
+	deps := cache.Deps{Clock: o.clock, Logger: o.log}
+	if !o.config.Embedded()[0] {
+		deps.Bus = b.Bus // others may write to the same database
+	}
+	var tier *redis.Tier
+	if !o.config.Embedded()[2] {
+		var err error
+		if tier, err = redis.New(o.config.Cache.URL); err != nil {
+			return nil, nil, err
+		}
+		sealer, err := cache.NewAESGCM(b.keys.seal)
+		if err != nil {
+			return nil, nil, err
+		}
+		deps.Tier, deps.Sealer = tier, sealer
+		deps.Guard = resilience.New(resilience.Config{Name: "redis", Timeout: 250 * time.Millisecond, Attempts: 1})
+	}
+	c, err := cache.New(ctx, cache.Config{Bytes: uint64(o.config.Cache.Size)}, deps)
+	return c, tier, err
+}
+
+// keys reads the secret, which is made and kept in the data folder when none is set.
+func (o opener) keys() (keys, error) {
+	var secret []byte
+	var err error
+	if o.config.Key.Secret != "" {
+		secret, err = decodeKey(o.config.Key.Secret)
+	} else {
+		secret, err = keptKey(filepath.Join(o.config.Data, "ward.key"))
+	}
+	if err != nil {
+		return keys{}, err
+	}
+	derive := func(purpose string) []byte {
+		k, deriveErr := hkdf.Key(sha256.New, secret, nil, purpose, 32)
+		err = errors.Join(err, deriveErr)
+		return k
+	}
+	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values")}
+	return k, err
+}
+
+func keptKey(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		key, err := decodeKey(string(text))
+		if err != nil {
+			return nil, fault.Invalid("%s does not hold 32 bytes in base64: restore it, or set key.secret", path)
+		}
+		return key, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Internal("the key %s can't be read", path).With(err)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fault.Internal("the folder of the key %s can't be made", path).With(err)
+	}
+	if err := writeFile(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n")); err != nil {
+		return nil, fault.Internal("the key %s can't be kept", path).With(err)
+	}
+	return key, nil
+}
+
+// writeFile puts the whole file in its place at once, readable by its owner alone.
+func writeFile(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".ward-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(content); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// close closes what is open, last opened first.
+func (b *Backends) close(ctx context.Context) error {
+	var errs []error
+	if b.Cache != nil {
+		errs = append(errs, b.Cache.Close(ctx))
+	}
+	if b.Bus != nil {
+		errs = append(errs, b.Bus.Close(ctx))
+	}
+	if b.DB != nil {
+		errs = append(errs, b.DB.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
