@@ -342,3 +342,30 @@ func TestWrite_IsTransactionsOnePerLine(t *testing.T) {
 		t.Errorf("%d resources, want %d", entries, want)
 	}
 }
+
+func TestResults_PutWardBesideTheLimit(t *testing.T) {
+	t.Parallel()
+	var reports []Report
+	for round, rate := range []float64{900, 1000, 5000} {
+		facts := map[string]string{FactBackend: "embedded", FactRound: fmt.Sprint(round), FactCommit: "abc"}
+		reports = append(reports,
+			Report{Facts: facts, Runs: []Run{{Workload: "read", Loop: "closed", Connections: 64, PerSecond: rate}, {Workload: "create", Loop: "closed", Connections: 64, PerSecond: 2000}}},
+			Report{Facts: facts, Limits: []Limit{{Name: "http-read", PerSecond: 1250}, {Name: "sqlite-create", PerSecond: 2500}}, Figures: map[string]float64{FigureDisk: 1536}},
+			Report{Facts: map[string]string{FactBackend: "embedded", FactSize: "small"}, Runs: []Run{{Workload: "create", Loop: "closed", Connections: 64, PerSecond: 3000}}},
+		)
+	}
+	var out strings.Builder
+	if err := Results(&out, reports); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"| read by id, warm | 1000 | 1250 | 0.80 | ≥ 0.60 | met |",
+		"| create Observation, durable | 2000 | 2500 | 0.80 | ≥ 0.60, ≥ 3500/s | **not met** |",
+		"| disk per 1.5 KB Observation | 1.50 KB | | | ≤ 1 KB | **not met** |",
+		"| growth: create with 10 × the resources | 1.50 × the time | | | ≤ 1.25 | **not met** |",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("no line %q in\n%s", line, out.String())
+		}
+	}
+}

@@ -13,11 +13,12 @@ import (
 
 // Report is all that one measurement found out, as JSON keeps it.
 type Report struct {
-	Started time.Time         `json:"started"`
-	Machine Machine           `json:"machine"`
-	Facts   map[string]string `json:"facts,omitempty"` // what the caller knows: commit, backend, round
-	Runs    []Run             `json:"runs,omitempty"`
-	Limits  []Limit           `json:"limits,omitempty"`
+	Started time.Time          `json:"started"`
+	Machine Machine            `json:"machine"`
+	Facts   map[string]string  `json:"facts,omitempty"` // what the caller knows: commit, backend, round
+	Runs    []Run              `json:"runs,omitempty"`
+	Limits  []Limit            `json:"limits,omitempty"`
+	Figures map[string]float64 `json:"figures,omitempty"` // what the caller measured itself, see FigureImport and the like
 }
 
 // Machine is where it was measured.
