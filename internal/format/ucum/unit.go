@@ -1,6 +1,7 @@
 package ucum
 
 import (
+	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -132,4 +133,13 @@ func (m measure) name() string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ".")
+}
+
+// Slack is how far apart the Float of equal amounts in different units may be, near the canonical value. It is a generous bound.
+func (u *Unit) Slack(canonical float64) float64 {
+	slack := 1e-9 * math.Abs(canonical)
+	if u.dimension == "K" { // the only one whose units have offsets, of some hundreds
+		slack += 1e-6
+	}
+	return slack
 }

@@ -76,7 +76,7 @@ type typed struct {
 	branches []*branch
 	atoms    []*Atom
 	targets  []string
-	parts    []part // of a composite
+	groups   []group // of a composite
 }
 
 // Atom is one indexed branch of an expression. Its postings answer every parameter that reads this branch.
@@ -88,6 +88,8 @@ type Atom struct {
 	Flavour      Flavour
 	// Chart: references to patients at this branch are not in the postings; the chart's rows answer them.
 	Chart bool
+
+	siblings int // with Chart: how many atoms of the type the chart stands for
 }
 
 // Flavour tells apart the atoms that one branch can have.

@@ -1,5 +1,7 @@
 package search
 
+import "bytes"
+
 // Posting says that a resource has a value at an atom. Key preserves the order of the values, see keys.go; at most 64 bytes.
 type Posting struct {
 	Atom uint32
@@ -13,17 +15,51 @@ type ChartEntry struct {
 	At       int64    // the low end of the type's main date, µs since 1970; math.MinInt64 when it has none
 }
 
-// Range is a part of an atom's postings: the keys Lo ≤ key < Hi, or the one key Lo when Eq.
+// Range is a part of an atom's postings: the keys Lo ≤ key < Hi, or the one key Lo when Eq. Of those, the keys for which Holds is true
+// belong to it.
 type Range struct {
 	Atom uint32
 	Lo   []byte
 	Hi   []byte // nil: to the end of the atom
 	Eq   bool
-	// Chart: the values are not in the postings but in the chart: Lo is the RefHash of the patient, 8 bytes big-endian. Eq is set.
+	// Chart: what is looked for is not in the postings but in the chart: Lo is the RefHash of the patient in 8 bytes, big-endian, and Eq
+	// is set.
 	Chart bool
-
-	// Suffix, when not empty, is what a key must end with.
+	// Suffix, when not empty, is what a key ends with. Holds checks it too.
 	Suffix []byte
 
-	hold hold
+	breadth breadth
+	hold    *Value // what a key must agree with
+	typ     ParamType
+}
+
+type breadth uint8
+
+const (
+	few   breadth = iota // one key or few
+	half                 // everything on one side of a value
+	whole                // all of the atom
+)
+
+// Wide says that the range is all of an atom, a poor place to begin a search.
+func (r *Range) Wide() bool { return r.breadth == whole }
+
+// Half says that the range is open to one side, such as all dates after a day.
+func (r *Range) Half() bool { return r.breadth == half }
+
+// Holds says whether a key between Lo and Hi belongs to the range.
+func (r *Range) Holds(key []byte) bool {
+	if len(r.Suffix) > 0 && !bytes.HasSuffix(key, r.Suffix) {
+		return false
+	}
+	if r.hold == nil {
+		return true
+	}
+	switch r.typ { //nolint:exhaustive // the others need no more than their bounds
+	case Date:
+		return len(key) == 17 && r.hold.compare.compareSpans(intAt(key[1:]), intAt(key[9:]), r.hold.low, r.hold.high)
+	case String: // :contains
+		return len(key) >= keptString || bytes.Contains(key, r.hold.folded)
+	}
+	return true
 }

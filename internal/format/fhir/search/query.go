@@ -116,7 +116,6 @@ type Clause struct {
 	Spans    []Span   // of KindUpdated: any of these
 
 	registry *Registry
-	base     string
 }
 
 // ParamFor is the clause's parameter on resources of the type, nil when they do not have it.
