@@ -72,7 +72,7 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 		least = seqBound(h.since)
 	}
 	if !h.from.IsZero() {
-		end = max(seqBound(h.from), 1)
+		end = seqBound(h.from.Add(time.Millisecond)) - 1 // a version ends when the next one's millisecond begins
 		before = min(before, seqBound(h.until))
 	}
 	limit := h.count + 1

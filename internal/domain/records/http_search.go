@@ -143,6 +143,9 @@ func (s *Service) request(ctx context.Context, in *interaction) (Request, search
 		return req, opts, err
 	}
 	req.Query = query
+	if query.Summary == "count" {
+		query.Count = 0
+	}
 	if in.members == "*" {
 		if len(query.Types) == 0 {
 			query.Types = s.memberTypes(in.typ)

@@ -255,7 +255,7 @@ func TestSearch_AllTypes(t *testing.T) {
 		}
 		equal(t, "by id", len(c.must(t, 200, "GET", "/?_id="+p, "").ids(t)), 1)
 		c.get(t, "?_type=Patient,Observation&gender=male").refused(t, 400, "gender")
-		c.get(t, "?_type=Pasient").refused(t, 400, "Pasient")
+		c.get(t, "?_type=Pasient").refused(t, 400, "_type")
 	})
 }
 

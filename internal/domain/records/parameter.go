@@ -189,9 +189,6 @@ func (p *parameters) check(ctx context.Context, c *Change) error {
 			Message: message + "; with status draft it is stored and not used",
 		})
 	}
-	if _, err := p.s.standard.Compile(def); err != nil {
-		return refuse("expression", fault.Message(err))
-	}
 	registry, err := p.registry(ctx)
 	if err != nil {
 		return err
@@ -200,6 +197,9 @@ func (p *parameters) check(ctx context.Context, c *Change) error {
 		if other := registry.Param(base, def.Code); other != nil && other.URL != def.URL {
 			return refuse("code", "a "+base+" has a search parameter of that code already")
 		}
+	}
+	if _, err := p.s.standard.Compile(def); err != nil {
+		return refuse("expression", fault.Message(err))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -26,7 +27,7 @@ func (s *Service) parseResource(doc *jsontape.Doc, json []byte) error {
 		n := doc.Get(doc.Root(), "resourceType")
 		line, column := doc.Position(n)
 		return fault.Invalid("resourceType %q is no resource type of FHIR R4", printable(typ)).Detail(fault.Detail{
-			Severity: "fatal", Kind: "structure", Message: "this is no resource type of FHIR R4", Line: line, Column: column,
+			Severity: "fatal", Kind: "structure", Message: "FHIR R4 has no resource type " + strconv.Quote(printable(typ)), Line: line, Column: column,
 		})
 	}
 	return nil

@@ -17,6 +17,7 @@ CREATE TABLE records_resource (
 );
 CREATE UNIQUE INDEX records_resource_id ON records_resource (tenant, type, id);
 CREATE INDEX records_resource_seq ON records_resource (tenant, type, seq);
+CREATE INDEX records_resource_deleted ON records_resource (tenant, type) WHERE op = 4;
 
 CREATE TABLE records_history (
     tenant  int4   NOT NULL DEFAULT current_setting('ward.tenant')::int4,

@@ -10,6 +10,7 @@ CREATE TABLE records_resource (
 );
 CREATE UNIQUE INDEX records_resource_id ON records_resource (type, id);
 CREATE INDEX records_resource_seq ON records_resource (type, seq);
+CREATE INDEX records_resource_deleted ON records_resource (type) WHERE op = 4;
 
 -- Superseded versions, append-only. The first version's seq is the resource's rid.
 CREATE TABLE records_history (

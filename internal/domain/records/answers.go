@@ -1,0 +1,112 @@
+package records
+
+import (
+	"context"
+	"encoding/binary"
+
+	"ward/internal/backend/cache"
+	"ward/internal/base/fault"
+)
+
+// answers keeps what was read, exactly while nothing that it depends on has been written: a resource depends on
+// itself, an answer about one patient on that patient's compartment.
+type answers struct {
+	cache *cache.Cache
+}
+
+func resourceTag(typ, id string) cache.Tag { return cache.TagOf(typ, id) }
+
+// compartmentTag stands for everything that is in a patient's chart; patient is search.RefHash of "Patient/id".
+func compartmentTag(patient uint64) cache.Tag {
+	return cache.TagOfBytes("compartment", binary.BigEndian.AppendUint64(nil, patient))
+}
+
+// resource returns the current version, from the cache if it stands, else from load. It errs with Gone for a
+// deleted resource and with what load errs with.
+func (a *answers) resource(ctx context.Context, typ, id string, load func() (*Version, error)) (*Version, error) {
+	var buf [128]byte
+	key := append(append(append(buf[:0], typ...), '/'), id...)
+	value, ok, err := a.cache.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if ok && len(value) > resourceHead {
+		return &Version{
+			Type: typ, ID: id,
+			Number: int64(binary.BigEndian.Uint64(value)), Seq: int64(binary.BigEndian.Uint64(value[8:])), //nolint:gosec // as stored
+			RID: int64(binary.BigEndian.Uint64(value[16:])), Op: Op(value[24]), JSON: value[resourceHead:], //nolint:gosec // as stored
+		}, nil
+	}
+	lease, err := a.cache.Begin(ctx, resourceTag(typ, id))
+	if err != nil {
+		return nil, err
+	}
+	v, err := load()
+	if err != nil {
+		return nil, err
+	}
+	if v.Deleted() {
+		return nil, gone(typ)
+	}
+	value = make([]byte, 0, resourceHead+len(v.JSON))
+	value = binary.BigEndian.AppendUint64(value, uint64(v.Number)) //nolint:gosec // read back above
+	value = binary.BigEndian.AppendUint64(value, uint64(v.Seq))    //nolint:gosec // read back above
+	value = binary.BigEndian.AppendUint64(value, uint64(v.RID))    //nolint:gosec // read back above
+	value = append(append(value, byte(v.Op)), v.JSON...)
+	lease.Store(key, value)
+	return v, nil
+}
+
+const resourceHead = 25
+
+// answer returns the bytes kept under key, or makes and keeps them. tags are asked for only on a miss; none means
+// that the answer cannot be kept.
+func (a *answers) answer(ctx context.Context, key []byte, tags []cache.Tag, build func() ([]byte, error)) ([]byte, error) {
+	if len(tags) == 0 {
+		return build()
+	}
+	lease, err := a.cache.Begin(ctx, tags...)
+	if err != nil {
+		return nil, err
+	}
+	value, err := build()
+	if err == nil {
+		lease.Store(key, value)
+	}
+	return value, err
+}
+
+// kept returns the bytes that answer kept under key while they stand.
+func (a *answers) kept(ctx context.Context, key []byte) ([]byte, bool) {
+	value, ok, err := a.cache.Get(ctx, key)
+	return value, ok && err == nil
+}
+
+// announce makes every process read anew what the changes touched. It is called after the commit and before the
+// write is acknowledged, also when it is not known whether the commit took place.
+func (s *Service) announce(ctx context.Context, cs []*Change) error {
+	tags := make([]cache.Tag, 0, 2*len(cs))
+	patients := map[uint64]bool{}
+	for _, c := range cs {
+		if c.NoOp {
+			continue
+		}
+		if !c.fresh {
+			tags = append(tags, resourceTag(c.Type, c.ID))
+		}
+		for _, p := range c.patients {
+			if !patients[p] {
+				patients[p] = true
+				tags = append(tags, compartmentTag(p))
+			}
+		}
+	}
+	s.parameters.announce(ctx, cs)
+	if len(tags) == 0 {
+		return nil
+	}
+	if err := s.answers.cache.Invalidate(ctx, tags...); err != nil {
+		return fault.Unavailable("the write may be committed, but not all processes could be told in time: read before you repeat it").With(err)
+	}
+	return nil
+}

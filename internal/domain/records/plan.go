@@ -1,0 +1,342 @@
+package records
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"ward/internal/base/fault"
+	"ward/internal/format/fhir/search"
+	"ward/internal/format/jsontape"
+)
+
+// plan is how the resources of one type are found: a source of candidates in order, and the conditions that the
+// source does not answer by itself.
+type plan struct {
+	source   source
+	kind     sourceKind
+	lead     int // the condition that leads the source; -1 for none
+	residual []condition
+	count    func(ctx context.Context) (int64, error) // counts without reading resources; nil when residual is not empty
+}
+
+// condition is one clause for one type, with whatever ways there are to answer it.
+type condition struct {
+	cheap func(v *Version) bool                                                  // decides without the content
+	holds func(ctx context.Context, v *Version, doc *jsontape.Doc) (bool, error) // decides on the content
+
+	ids       []string       // only these can match; nil: no such list
+	ranges    []search.Range // only what is in these can match; nil: not indexed
+	exact     bool           // all that is in the ranges matches
+	rank      int            // the lower, the fewer resources are likely to be in the ranges
+	code      *uint64        // the chart's code that the resource must have
+	codeExact bool           // and that is all the clause asks
+	span      *search.Span   // the time of the last write
+	never     bool           // nothing can match
+}
+
+// Ranks of conditions, from the one that is likely to leave the fewest candidates.
+const (
+	rankIDs = iota
+	rankPatient
+	rankIdentifier
+	rankReference
+	rankDay
+	rankString
+	rankToken
+	rankOther
+	rankNone
+)
+
+const (
+	probeRows   = 128    // a lead with no more candidates than this is good enough
+	gatherRows  = 20_000 // a lead with more than this is worse than reading the type in order
+	maxPatients = 1_000  // charts of so many patients are gathered in one round trip
+)
+
+// plan chooses how to find resources of a type from where the cursor says. It returns nil when nothing can match.
+func (e *engine) plan(ctx context.Context, typ string, from cursor) (*plan, error) {
+	conditions, err := e.conditions(ctx, typ)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(conditions, func(c condition) bool { return c.never }) {
+		return nil, nil
+	}
+	if !e.sorted() {
+		return e.access(ctx, typ, conditions, from)
+	}
+	if p, err := e.orderedAccess(ctx, typ, conditions, from); p != nil || err != nil {
+		return p, err
+	}
+	inner, err := e.access(ctx, typ, conditions, cursor{kind: from.kind, lead: from.lead})
+	if err != nil {
+		return nil, err
+	}
+	sorted := &sortedSource{e: e, inner: inner, conditions: conditions}
+	if len(from.position) > 0 {
+		sorted.after = from.position
+	}
+	return &plan{source: sorted, kind: inner.kind, lead: inner.lead, count: inner.count}, nil
+}
+
+// access chooses the source for an answer in no particular order.
+func (e *engine) access(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
+	switch from.kind {
+	case fromChart:
+		return e.chartPlan(ctx, typ, conditions, from, false)
+	case fromEqual:
+		return e.equalPlan(typ, conditions, from)
+	case fromCollected:
+		return e.collectedPlan(ctx, typ, conditions, from)
+	case fromSequence:
+		return e.sequencePlan(ctx, typ, conditions, from, false)
+	case fromType:
+		return e.typePlan(typ, conditions, from)
+	}
+	leads := make([]int, 0, len(conditions))
+	for i, c := range conditions {
+		if c.rank < rankNone {
+			leads = append(leads, i)
+		}
+	}
+	slices.SortStableFunc(leads, func(a, b int) int { return cmp.Compare(conditions[a].rank, conditions[b].rank) })
+	for _, i := range leads {
+		c := conditions[i]
+		switch {
+		case c.rank == rankPatient && len(c.ranges) == 1:
+			from.lead = i
+			return e.chartPlan(ctx, typ, conditions, from, false)
+		case c.rank <= rankPatient:
+			from.lead = i
+			return e.collectedPlan(ctx, typ, conditions, from)
+		}
+	}
+	for _, most := range []int{probeRows, gatherRows} {
+		for _, i := range leads {
+			if most > probeRows && singleKey(conditions[i]) {
+				from.lead = i
+				return e.equalPlan(typ, conditions, from)
+			}
+			rids, err := e.gather(ctx, typ, conditions[i], most)
+			if err != nil {
+				return nil, err
+			}
+			if rids != nil {
+				from.lead = i
+				return e.gathered(typ, conditions, from, *rids)
+			}
+		}
+	}
+	if i := slices.IndexFunc(conditions, func(c condition) bool { return c.span != nil }); i >= 0 {
+		from.lead = i
+		return e.sequencePlan(ctx, typ, conditions, from, false)
+	}
+	from.lead = -1
+	return e.typePlan(typ, conditions, from)
+}
+
+// singleKey says that a condition is one posting key.
+func singleKey(c condition) bool {
+	return len(c.ranges) == 1 && c.ranges[0].Eq && !c.ranges[0].Chart
+}
+
+func without(conditions []condition, drop func(i int, c condition) bool) []condition {
+	var rest []condition
+	for i, c := range conditions {
+		if !drop(i, c) {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// chartPlan reads one patient's chart, and within it one code where that is asked for.
+func (e *engine) chartPlan(ctx context.Context, typ string, conditions []condition, from cursor, oldestFirst bool) (*plan, error) {
+	if from.lead < 0 || from.lead >= len(conditions) || conditions[from.lead].rank != rankPatient || len(conditions[from.lead].ranges) != 1 {
+		return nil, errCursor()
+	}
+	lead := conditions[from.lead]
+	src := &chartSource{s: e.s, typ: typ, patient: chartKey(lead.ranges[0]), oldestFirst: oldestFirst}
+	byCode := slices.IndexFunc(conditions, func(c condition) bool { return c.code != nil })
+	if byCode >= 0 {
+		src.code = int64(*conditions[byCode].code) //nolint:gosec // a hash's bits
+	}
+	if err := src.seek(from.position); err != nil {
+		return nil, err
+	}
+	ordered, err := e.stable(ctx, src, typ, conditions, from, oldestFirst, func(v *Version) ([]byte, error) {
+		var doc jsontape.Doc
+		if err := doc.Parse(v.JSON); err != nil {
+			return nil, fault.Internal("a stored resource does not parse").With(err)
+		}
+		return src.position(chartTime(e.registry.Chart(&doc, typ).At), v.RID), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{source: ordered, kind: fromChart, lead: from.lead}
+	p.residual = without(conditions, func(i int, c condition) bool { return i == byCode && c.codeExact || i == from.lead && c.exact })
+	p.count = e.countRows(countChart, src.patient, e.s.number(typ), src.code)
+	return p, nil
+}
+
+func chartKey(r search.Range) int64 { return int64(binary.BigEndian.Uint64(r.Lo)) } //nolint:gosec // a hash's bits
+
+// equalPlan reads the postings of one key, and probes for the keys of others.
+func (e *engine) equalPlan(typ string, conditions []condition, from cursor) (*plan, error) {
+	if from.lead < 0 || from.lead >= len(conditions) || !singleKey(conditions[from.lead]) {
+		return nil, errCursor()
+	}
+	rid, err := seekRID(from.position)
+	if err != nil {
+		return nil, err
+	}
+	src := &equalSource{s: e.s, typ: typ, lead: postingOf(conditions[from.lead].ranges[0]), rid: rid}
+	args := []any{src.lead.atom, src.lead.key}
+	p := &plan{source: src, kind: fromEqual, lead: from.lead}
+	p.residual = without(conditions, func(i int, c condition) bool {
+		if i == from.lead {
+			return c.exact
+		}
+		if len(src.others) < maxProbes && singleKey(c) {
+			other := postingOf(c.ranges[0])
+			src.others = append(src.others, other)
+			args = append(args, other.atom, other.key)
+			return c.exact
+		}
+		return false
+	})
+	p.count = e.countRows(countTexts[len(src.others)], args...)
+	return p, nil
+}
+
+func postingOf(r search.Range) posting { return posting{int32(r.Atom), r.Lo} } //nolint:gosec // a hash's bits
+
+// gather collects what is in a condition's ranges; nil when that is more than most.
+func (e *engine) gather(ctx context.Context, typ string, c condition, most int) (*[]int64, error) {
+	col := &collector{most: most}
+	if c.ids != nil {
+		rids, err := e.ridsOf(ctx, typ, c.ids)
+		return &rids, err
+	}
+	var (
+		equal    []posting
+		patients []int64
+	)
+	for _, r := range c.ranges {
+		switch {
+		case r.Chart:
+			patients = append(patients, chartKey(r))
+		case r.Eq:
+			equal = append(equal, postingOf(r))
+		default:
+			if err := col.keys(ctx, e.q, r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := col.equal(ctx, e.q, equal); err != nil {
+		return nil, err
+	}
+	if err := col.charts(ctx, e.q, e.s.number(typ), patients, 0); err != nil {
+		return nil, err
+	}
+	if col.full() {
+		return nil, nil
+	}
+	if col.rids == nil {
+		col.rids = []int64{}
+	}
+	return &col.rids, nil
+}
+
+func (e *engine) collectedPlan(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
+	if from.lead < 0 || from.lead >= len(conditions) || conditions[from.lead].rank >= rankNone {
+		return nil, errCursor()
+	}
+	rids, err := e.gather(ctx, typ, conditions[from.lead], maxCollected)
+	if err != nil {
+		return nil, err
+	}
+	if rids == nil {
+		return nil, fault.New(fault.CodeTooCostly, "more than %d resources meet the narrowest criterion of this search: add one that narrows it, such as a patient or a date", maxCollected)
+	}
+	return e.gathered(typ, conditions, from, *rids)
+}
+
+func (e *engine) gathered(typ string, conditions []condition, from cursor, rids []int64) (*plan, error) {
+	src, err := newCollected(e.s, typ, rids, from.position)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{source: src, kind: fromCollected, lead: from.lead}
+	p.residual = without(conditions, func(i int, c condition) bool { return i == from.lead && c.exact })
+	all := int64(len(src.rids))
+	if len(from.position) == 0 && conditions[from.lead].ids == nil {
+		p.count = func(context.Context) (int64, error) { return all, nil }
+	}
+	return p, nil
+}
+
+func (e *engine) typePlan(typ string, conditions []condition, from cursor) (*plan, error) {
+	p := &plan{source: &typeSource{e.s, typ, from.position}, kind: fromType, lead: -1, residual: conditions}
+	number := e.s.number(typ)
+	p.count = func(ctx context.Context) (int64, error) {
+		all, err := e.countRows(countType, number)(ctx)
+		if err != nil {
+			return 0, err
+		}
+		deleted, err := e.countRows(countDeleted, number)(ctx)
+		return all - deleted, err
+	}
+	return p, nil
+}
+
+// sequencePlan reads a type by the time of its last writes.
+func (e *engine) sequencePlan(ctx context.Context, typ string, conditions []condition, from cursor, newestFirst bool) (*plan, error) {
+	src := &sequenceSource{s: e.s, typ: typ, newestFirst: newestFirst, to: math.MaxInt64}
+	if i := slices.IndexFunc(conditions, func(c condition) bool { return c.span != nil }); i >= 0 {
+		src.from, src.to = seqSpan(*conditions[i].span)
+	}
+	if err := src.seek(from.position); err != nil {
+		return nil, err
+	}
+	ordered, err := e.stable(ctx, src, typ, conditions, from, newestFirst, func(v *Version) ([]byte, error) {
+		return ridPosition(v.Seq), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &plan{source: ordered, kind: fromSequence, lead: from.lead, residual: conditions}, nil
+}
+
+// seqSpan is the range of sequences whose time is within the span.
+func seqSpan(span search.Span) (from, to int64) {
+	const latest = math.MaxInt64 >> seqTimeShift // milliseconds that a sequence can carry
+	to = math.MaxInt64
+	if low := span.Low / 1000; span.Low > 0 {
+		from = min(low+min(1, span.Low%1000), latest) << seqTimeShift
+	}
+	if high := span.High / 1000; high < latest {
+		to = max(0, high+min(1, span.High%1000)) << seqTimeShift
+	}
+	return from, to
+}
+
+const (
+	countChart   = `SELECT count(*) FROM records_chart WHERE patient = $1 AND type = $2 AND code = $3`
+	countType    = `SELECT count(*) FROM records_resource WHERE type = $1`
+	countDeleted = `SELECT count(*) FROM records_resource WHERE type = $1 AND op = 4`
+	countEqual   = `SELECT count(*) FROM records_index i WHERE i.atom = $1 AND i.key = $2`
+	countOne     = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $3 AND a.key = $4 AND a.rid = i.rid)`
+	countTwo     = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $5 AND b.key = $6 AND b.rid = i.rid)`
+	countThree   = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $7 AND c.key = $8 AND c.rid = i.rid)`
+)
+
+//nolint:gochecknoglobals // constant table
+var countTexts = [maxProbes + 1]string{
+	countEqual, countEqual + countOne, countEqual + countOne + countTwo, countEqual + countOne + countTwo + countThree,
+}

@@ -1,0 +1,74 @@
+package records
+
+import (
+	"context"
+	"log/slog"
+
+	"ward/internal/backend/cache"
+	"ward/internal/backend/db"
+	"ward/internal/base/clock"
+	"ward/internal/base/scope"
+	"ward/internal/format/fhir/search"
+	"ward/internal/format/fhir/spec"
+	"ward/internal/format/fhir/validate"
+)
+
+// Deps is what the record store is built on.
+type Deps struct {
+	DB          *db.DB
+	Cache       *cache.Cache
+	Definitions *spec.Definitions
+	Validator   *validate.Validator
+	Standard    *search.Registry // the parameters of the standard
+	Clock       clock.Clock
+	Log         *slog.Logger
+	CursorKey   []byte // signs page cursors; the same in every process
+	Settings    func(ctx context.Context) (Settings, error)
+	Tenants     func(ctx context.Context) ([]scope.Tenant, error) // the active ones, for work behind the scenes
+	Version     string                                            // Ward's own, for the capability statement
+	BaseURL     string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
+}
+
+// Settings are a tenant's choices.
+type Settings struct {
+	// ReferentialIntegrity refuses a write that refers to a resource which is not there, and a deletion of one that
+	// others refer to.
+	ReferentialIntegrity bool
+}
+
+// Service is the record store of all tenants: the scope in each call's context says whose.
+type Service struct {
+	db          *db.DB
+	definitions *spec.Definitions
+	validator   *validate.Validator
+	standard    *search.Registry
+	parameters  *parameters
+	clock       clock.Clock
+	log         *slog.Logger
+	cursorKey   []byte
+	settings    func(ctx context.Context) (Settings, error)
+	tenants     func(ctx context.Context) ([]scope.Tenant, error)
+	version     string
+	baseURL     string
+
+	packer   *packer
+	sequence *sequencer
+	batcher  *db.Batcher[*Change]
+	answers  *answers
+}
+
+// New builds the record store. It reads nothing yet.
+func New(d Deps) (*Service, error) {
+	packer, err := newPacker()
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
+		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL,
+		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
+	}
+	s.parameters = newParameters(s)
+	s.batcher = db.NewBatcher(d.DB, s.applyGroup, db.BatcherOptions{MaxItems: 256})
+	return s, nil
+}

@@ -1,0 +1,427 @@
+package records
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"ward/internal/backend/db"
+	"ward/internal/base/fault"
+	"ward/internal/format/fhir/search"
+)
+
+// A source gives candidates for a search in a fixed order. Each candidate has a position from which the same source,
+// made anew for the next page, goes on. Candidates may have to be matched against the clauses that the source did not
+// answer by itself.
+type source interface {
+	// next returns up to n candidates after those it returned before; fewer than n means that there are no more.
+	next(ctx context.Context, q db.Querier, n int) ([]candidate, error)
+}
+
+type candidate struct {
+	*Version
+	position []byte
+}
+
+// sourceKind is kept in cursors: the next page must go on with the source that the first page chose.
+type sourceKind byte
+
+const (
+	fromChart     sourceKind = 1 // one patient's resources of a type, or of a type and code, by date
+	fromEqual     sourceKind = 2 // one posting key, by rid
+	fromType      sourceKind = 3 // all of a type, by id
+	fromSequence  sourceKind = 4 // all of a type, by time of the last write
+	fromCollected sourceKind = 5 // a set of rids gathered in memory, by rid
+)
+
+// scanCandidate reads the columns rid, version, seq, op, body, id.
+func (s *Service) scanCandidate(r db.Row, typ string) (*Version, error) {
+	return s.scanVersion(r, typ, decodeID(r.Bytes(5)))
+}
+
+const resourceColumns = `r.rid, r.version, r.seq, r.op, r.body, r.id`
+
+// chartSource reads one patient's range, newest first or oldest first.
+type chartSource struct {
+	s             *Service
+	typ           string
+	patient, code int64
+	oldestFirst   bool
+	at, rid       int64 // the last one given
+	begun         bool
+}
+
+const (
+	chartFirst = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 ORDER BY c.at, c.rid LIMIT $4`
+	chartAfter = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND (c.at, c.rid) > ($5, $6) ORDER BY c.at, c.rid LIMIT $4`
+	chartLast = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 ORDER BY c.at DESC, c.rid DESC LIMIT $4`
+	chartBefore = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND (c.at, c.rid) < ($5, $6) ORDER BY c.at DESC, c.rid DESC LIMIT $4`
+)
+
+func (c *chartSource) seek(position []byte) error {
+	if len(position) == 0 {
+		return nil
+	}
+	if len(position) != 16 {
+		return errCursor()
+	}
+	c.at, c.rid, c.begun = fromSortableInt64(position), fromSortableInt64(position[8:]), true
+	return nil
+}
+
+func (c *chartSource) position(at, rid int64) []byte {
+	return sortableInt64(sortableInt64(make([]byte, 0, 16), at), rid)
+}
+
+func (c *chartSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	text, args := chartFirst, []any{c.patient, c.s.number(c.typ), c.code, n}
+	if c.oldestFirst {
+		text = chartLast
+	}
+	if c.begun {
+		if text = chartAfter; c.oldestFirst {
+			text = chartBefore
+		}
+		args = append(args, c.at, c.rid)
+	}
+	found := make([]candidate, 0, n)
+	err := q.Query(ctx, text, func(r db.Row) error {
+		v, err := c.s.scanCandidate(r, c.typ)
+		if err != nil {
+			return err
+		}
+		c.at, c.rid, c.begun = r.Int64(6), v.RID, true
+		found = append(found, candidate{v, c.position(c.at, c.rid)})
+		return nil
+	}, args...)
+	return found, err
+}
+
+// posting names one key of one atom.
+type posting struct {
+	atom int32
+	key  []byte
+}
+
+// equalSource reads the resources under one posting key that are also under others.
+type equalSource struct {
+	s      *Service
+	typ    string
+	lead   posting
+	others []posting // at most maxProbes
+	rid    int64
+}
+
+// maxProbes bounds how many further keys are probed in SQL; clauses beyond are matched on the resource.
+const maxProbes = 3
+
+const (
+	equalHead = `SELECT ` + resourceColumns + ` FROM records_index i JOIN records_resource r ON r.rid = i.rid
+WHERE i.atom = $1 AND i.key = $2 AND i.rid > $3`
+	equalTail = ` ORDER BY i.rid LIMIT $4`
+	probeOne  = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $5 AND a.key = $6 AND a.rid = i.rid)`
+	probeTwo  = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $7 AND b.key = $8 AND b.rid = i.rid)`
+	probeSix  = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $9 AND c.key = $10 AND c.rid = i.rid)`
+)
+
+//nolint:gochecknoglobals // constant table
+var equalTexts = [maxProbes + 1]string{
+	equalHead + equalTail,
+	equalHead + probeOne + equalTail,
+	equalHead + probeOne + probeTwo + equalTail,
+	equalHead + probeOne + probeTwo + probeSix + equalTail,
+}
+
+func (e *equalSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	args := []any{e.lead.atom, e.lead.key, e.rid, n}
+	for _, p := range e.others {
+		args = append(args, p.atom, p.key)
+	}
+	found := make([]candidate, 0, n)
+	err := q.Query(ctx, equalTexts[len(e.others)], func(r db.Row) error {
+		v, err := e.s.scanCandidate(r, e.typ)
+		if err != nil {
+			return err
+		}
+		e.rid = v.RID
+		found = append(found, candidate{v, ridPosition(v.RID)})
+		return nil
+	}, args...)
+	return found, err
+}
+
+func ridPosition(rid int64) []byte { return sortableInt64(make([]byte, 0, 8), rid) }
+
+// seekRID reads the position of a source ordered by rid.
+func seekRID(position []byte) (int64, error) {
+	switch len(position) {
+	case 0:
+		return 0, nil
+	case 8:
+		return fromSortableInt64(position), nil
+	}
+	return 0, errCursor()
+}
+
+// typeSource reads all resources of a type by id.
+type typeSource struct {
+	s    *Service
+	typ  string
+	last []byte
+}
+
+const selectType = `SELECT ` + resourceColumns + ` FROM records_resource r WHERE r.type = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
+
+func (t *typeSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	var found []candidate
+	for len(found) < n {
+		rows, want := 0, n-len(found)
+		err := q.Query(ctx, selectType, func(r db.Row) error {
+			rows++
+			t.last = slices.Clone(r.Bytes(5))
+			if Op(r.Int64(3)) == OpDelete {
+				return nil
+			}
+			v, err := t.s.scanCandidate(r, t.typ)
+			if err == nil {
+				found = append(found, candidate{v, t.last})
+			}
+			return err
+		}, t.s.number(t.typ), nonNil(t.last), want)
+		if err != nil || rows < want {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// sequenceSource reads all resources of a type by the time of their last write, within [from, to).
+type sequenceSource struct {
+	s           *Service
+	typ         string
+	newestFirst bool
+	from, to    int64
+}
+
+const (
+	selectOldest = `SELECT ` + resourceColumns + ` FROM records_resource r
+WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 ORDER BY r.seq LIMIT $4`
+	selectNewest = `SELECT ` + resourceColumns + ` FROM records_resource r
+WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 ORDER BY r.seq DESC LIMIT $4`
+)
+
+func (t *sequenceSource) seek(position []byte) error {
+	last, err := seekRID(position)
+	if err != nil || last == 0 {
+		return err
+	}
+	if t.newestFirst {
+		t.to = last
+	} else {
+		t.from = last + 1
+	}
+	return nil
+}
+
+func (t *sequenceSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	text := selectOldest
+	if t.newestFirst {
+		text = selectNewest
+	}
+	var found []candidate
+	for len(found) < n {
+		rows, want := 0, n-len(found)
+		err := q.Query(ctx, text, func(r db.Row) error {
+			rows++
+			seq := r.Int64(2)
+			if t.newestFirst {
+				t.to = seq
+			} else {
+				t.from = seq + 1
+			}
+			if Op(r.Int64(3)) == OpDelete {
+				return nil
+			}
+			v, err := t.s.scanCandidate(r, t.typ)
+			if err == nil {
+				found = append(found, candidate{v, ridPosition(seq)})
+			}
+			return err
+		}, t.s.number(t.typ), t.from, t.to, want)
+		if err != nil || rows < want {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// collectedSource reads the resources of a set of rids, in order.
+type collectedSource struct {
+	s    *Service
+	typ  string
+	rids []int64 // ascending, without repeats
+}
+
+func newCollected(s *Service, typ string, rids []int64, position []byte) (*collectedSource, error) {
+	after, err := seekRID(position)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(rids)
+	rids = slices.Compact(rids)
+	from, found := slices.BinarySearch(rids, after)
+	if found {
+		from++
+	}
+	return &collectedSource{s, typ, rids[from:]}, nil
+}
+
+func (c *collectedSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	var found []candidate
+	for len(found) < n && len(c.rids) > 0 {
+		chunk := c.rids[:min(n-len(found), len(c.rids))]
+		c.rids = c.rids[len(chunk):]
+		versions, err := c.s.byRID(ctx, q, chunk, c.typ)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range versions {
+			if v != nil && !v.Deleted() {
+				found = append(found, candidate{v, ridPosition(v.RID)})
+			}
+		}
+	}
+	return found, nil
+}
+
+// byRID reads resources of one type; those that are no longer there, or of another type, are nil.
+func (s *Service) byRID(ctx context.Context, q db.Querier, rids []int64, typ string) ([]*Version, error) {
+	versions := make([]*Version, len(rids))
+	number := int64(s.number(typ))
+	err := q.Lookup(ctx, db.Lookup{
+		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body", "id", "type"},
+		Keys: []db.Column{db.Col("rid", rids)},
+	}, func(i int, r db.Row) error {
+		if r.Int64(6) != number {
+			return nil
+		}
+		v, err := s.scanCandidate(r, typ)
+		versions[i] = v
+		return err
+	})
+	return versions, err
+}
+
+// collect gathers the rids under key ranges and chart ranges, at most most+1 in all: more means "too many".
+type collector struct {
+	rids []int64
+	most int
+}
+
+func (c *collector) full() bool { return len(c.rids) > c.most }
+
+const selectRange = `SELECT rid, key FROM records_index WHERE atom = $1 AND key >= $2 AND key < $3 LIMIT $4`
+
+// keys gathers one range of an atom.
+func (c *collector) keys(ctx context.Context, q db.Querier, r search.Range) error {
+	if c.full() {
+		return nil
+	}
+	hi := r.Hi
+	if hi == nil {
+		hi = highestKey
+	}
+	return q.Query(ctx, selectRange, func(row db.Row) error {
+		if !r.Holds(row.Bytes(1)) {
+			return nil
+		}
+		c.rids = append(c.rids, row.Int64(0))
+		if c.full() {
+			return db.Stop
+		}
+		return nil
+	}, int32(r.Atom), r.Lo, hi, maxScannedKeys) //nolint:gosec // a hash's bits
+}
+
+//nolint:gochecknoglobals // constant: keys have at most 64 bytes
+var highestKey = slices.Repeat([]byte{0xff}, 65)
+
+// equal gathers many exact keys in one round trip.
+func (c *collector) equal(ctx context.Context, q db.Querier, postings []posting) error {
+	if c.full() || len(postings) == 0 {
+		return nil
+	}
+	atoms, keys := make([]int32, len(postings)), make([][]byte, len(postings))
+	for i, p := range postings {
+		atoms[i], keys[i] = p.atom, p.key
+	}
+	return q.Lookup(ctx, db.Lookup{
+		Table: "records_index", Want: []string{"rid"}, Keys: []db.Column{db.Col("atom", atoms), db.Col("key", keys)},
+	}, c.take)
+}
+
+// charts gathers the resources of one type, or type and code, of several patients.
+func (c *collector) charts(ctx context.Context, q db.Querier, typ int32, patients []int64, code int64) error {
+	if c.full() || len(patients) == 0 {
+		return nil
+	}
+	types, codes := make([]int32, len(patients)), make([]int64, len(patients))
+	for i := range patients {
+		types[i], codes[i] = typ, code
+	}
+	return q.Lookup(ctx, db.Lookup{
+		Table: "records_chart", Want: []string{"rid"},
+		Keys: []db.Column{db.Col("patient", patients), db.Col("type", types), db.Col("code", codes)},
+	}, c.take)
+}
+
+func (c *collector) take(_ int, r db.Row) error {
+	c.rids = append(c.rids, r.Int64(0))
+	if c.full() {
+		return db.Stop
+	}
+	return nil
+}
+
+// budget bounds the work of one search.
+type budget struct{ resources int }
+
+const (
+	maxExamined    = 200_000 // resources read and matched for one page
+	maxScannedKeys = 2_000_000
+	maxCollected   = 100_000
+)
+
+func (b *budget) spend(n int) error {
+	if b.resources += n; b.resources > maxExamined {
+		return fault.New(fault.CodeTooCostly,
+			"this search would read more than %d resources to find a page of answers: add a criterion that narrows it, such as a patient, an identifier, a code or a date", maxExamined)
+	}
+	return nil
+}
+
+// keyPosition is the position of a sorted source: the sort key and the rid that breaks ties.
+func keyPosition(key []byte, rid int64) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(key)))
+	return sortableInt64(append(b, key...), rid)
+}
+
+func splitKeyPosition(position []byte) (key []byte, rid int64, err error) {
+	n, used := binary.Uvarint(position)
+	if used <= 0 || uint64(len(position)-used) != n+8 { //nolint:gosec // lengths are small
+		return nil, 0, errCursor()
+	}
+	key = position[used : used+int(n)]                         //nolint:gosec // checked above
+	return key, fromSortableInt64(position[used+int(n):]), nil //nolint:gosec // checked above
+}
