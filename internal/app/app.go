@@ -8,6 +8,8 @@ import (
 
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/domain/records"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
@@ -29,6 +31,7 @@ type App struct {
 	Config   Config
 	Tenants  *tenancy.Directory
 	Tokens   *identity.Tokens
+	Records  *records.Service
 	Backends *Backends
 
 	options Options
@@ -40,6 +43,7 @@ type App struct {
 	parts   []module.Module
 	server  *serve.Server
 	runners *supervisor
+	control *control
 }
 
 // Open builds everything and starts nothing: for commands that work on the data themselves. Embedded databases are migrated,
@@ -68,8 +72,9 @@ func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
 			a = nil
 		}
 	}()
-	a.Tenants = tenancy.New(tenancy.Deps{DB: a.Backends.DB, Clock: a.clock})
-	a.Tokens = identity.New(identity.Deps{DB: a.Backends.DB, Clock: a.clock})
+	if err := a.build(); err != nil {
+		return a, err
+	}
 	a.parts = append(a.modules(), o.Extra...)
 	if err := module.Check(a.parts); err != nil {
 		return a, fault.Internal("the modules don't fit together").With(err)
@@ -81,10 +86,14 @@ func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
 			}
 		}
 	}
-	if c.Embedded()[0] || c.DB.Migrate {
-		if err := a.MigrateSystem(ctx); err != nil {
-			return a, err
-		}
+	// An embedded tenant's database is migrated when it is opened.
+	if c.Embedded()[0] {
+		err = a.MigrateSystem(ctx)
+	} else if c.DB.Migrate {
+		err = a.Migrate(ctx)
+	}
+	if err != nil {
+		return a, err
 	}
 	return a, nil
 }
@@ -99,6 +108,14 @@ func (a *App) MigrateSystem(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Migrate brings the system database and every tenant's up to date. Several processes may do it at once.
+func (a *App) Migrate(ctx context.Context) error {
+	if err := a.MigrateSystem(ctx); err != nil {
+		return err
+	}
+	return a.Backends.DB.MigrateTenants(ctx)
 }
 
 // Routes are the whole HTTP surface of the configuration's targets.
@@ -146,6 +163,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 	for _, r := range begin.runners {
 		a.runners.start(r.Name, r.Run)
 	}
+	if a.Config.Embedded()[0] {
+		if a.control, err = a.listenControl(ctx); err != nil {
+			return err
+		}
+	}
 	return a.server.Start(ctx)
 }
 
@@ -155,6 +177,7 @@ func (a *App) checks() []serve.Check {
 	return []serve.Check{
 		{Name: "database", Critical: true, Check: a.Backends.DB.Check},
 		{Name: "bus", Check: a.Backends.Bus.Check},
+		{Name: "blobs", Check: func(ctx context.Context) error { return a.Backends.Blobs.Check(scope.WithSystem(ctx)) }},
 	}
 }
 
@@ -174,6 +197,7 @@ func (a *App) Stop(ctx context.Context) error {
 	if a.server != nil {
 		errs = append(errs, a.server.Drain(ctx))
 	}
+	errs = append(errs, a.control.close(ctx))
 	if a.runners != nil {
 		errs = append(errs, a.runners.stop(ctx))
 	}

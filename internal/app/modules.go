@@ -1,11 +1,40 @@
 package app
 
-import "ward/internal/kernel/module"
+import (
+	"context"
+
+	"ward/internal/domain/records"
+	"ward/internal/format/fhir/search"
+	"ward/internal/format/fhir/spec"
+	"ward/internal/format/fhir/validate"
+	"ward/internal/kernel/identity"
+	"ward/internal/kernel/journal"
+	"ward/internal/kernel/module"
+	"ward/internal/kernel/tenancy"
+)
 
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
 func (a *App) modules() []module.Module {
 	return []module.Module{
-		a.Tenants.Module(),
-		a.Tokens.Module(),
+		a.Tenants.Module(), // the directory of tenants
+		a.Tokens.Module(),  // who is asking
+		journal.Module(),   // where long work goes on
+		a.Records.Module(), // clinical records: FHIR R4
 	}
+}
+
+// build makes the services, each from those above it.
+func (a *App) build() (err error) {
+	b := a.Backends
+	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
+	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
+	a.Records, err = records.New(records.Deps{
+		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
+		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL,
+		Settings: func(ctx context.Context) (records.Settings, error) {
+			s, err := a.Tenants.Settings(ctx)
+			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity}, err
+		},
+	})
+	return err
 }

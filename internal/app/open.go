@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"ward/internal/backend/blob"
+	"ward/internal/backend/blob/file"
+	"ward/internal/backend/blob/s3"
 	"ward/internal/backend/bus"
 	"ward/internal/backend/bus/embedded"
 	"ward/internal/backend/cache"
@@ -31,9 +34,11 @@ type Backends struct {
 	DB    *db.DB
 	Bus   *bus.Bus
 	Cache *cache.Cache
+	Blobs *blob.Store
 
-	tier *redis.Tier // nil without a second tier
-	keys keys
+	tier      *redis.Tier // nil without a second tier
+	closeBlob func() error
+	keys      keys
 }
 
 // keys are derived from key.secret, one for each purpose.
@@ -66,8 +71,27 @@ func (o opener) open(ctx context.Context) (b *Backends, err error) {
 	if b.Bus, err = o.bus(ctx); err != nil {
 		return b, err
 	}
-	b.Cache, b.tier, err = o.cache(ctx, b)
+	if b.Cache, b.tier, err = o.cache(ctx, b); err != nil {
+		return b, err
+	}
+	b.Blobs, b.closeBlob, err = o.blobs()
 	return b, err
+}
+
+func (o opener) blobs() (*blob.Store, func() error, error) {
+	u := o.config.BlobURL()
+	if o.config.Embedded()[3] {
+		d, err := file.Open(strings.TrimPrefix(strings.TrimPrefix(u, "file:"), "//"))
+		if err != nil {
+			return nil, nil, err
+		}
+		return blob.New(blob.Deps{Driver: d, Clock: o.clock}), d.Close, nil
+	}
+	d, err := s3.Open(u, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3"})})
+	if err != nil {
+		return nil, nil, err
+	}
+	return blob.New(blob.Deps{Driver: d, Clock: o.clock}), func() error { d.Close(); return nil }, nil
 }
 
 func (o opener) db(ctx context.Context) (*db.DB, error) {
@@ -192,6 +216,9 @@ func writeFile(path string, content []byte) (err error) {
 // close closes what is open, last opened first.
 func (b *Backends) close(ctx context.Context) error {
 	var errs []error
+	if b.closeBlob != nil {
+		errs = append(errs, b.closeBlob())
+	}
 	if b.Cache != nil {
 		errs = append(errs, b.Cache.Close(ctx))
 	}
