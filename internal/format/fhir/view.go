@@ -145,7 +145,7 @@ type picker struct {
 }
 
 // resource appends the object of a resource, with the tag when it is the outermost.
-func (p *picker) resource(dst []byte, n jsontape.Node, t *spec.Type) (out []byte, any bool) {
+func (p *picker) resource(dst []byte, n jsontape.Node, t *spec.Type) (out []byte, some bool) {
 	tag := !p.nested
 	p.nested = true
 	d := p.doc
@@ -163,7 +163,7 @@ func (p *picker) resource(dst []byte, n jsontape.Node, t *spec.Type) (out []byte
 				dst = p.meta(append(sep(dst, mark), `"meta":`...), m)
 			}
 		default:
-			dst, _ = p.member(dst, mark, m, t, tag)
+			dst = p.member(dst, mark, m, t, tag)
 		}
 		if tag && !hasMeta && (m == idNode || idNode < 0 && string(key) == "resourceType") {
 			dst = append(dst, `,"meta":{"tag":[`+subsettedTag+`]}`...)
@@ -173,11 +173,11 @@ func (p *picker) resource(dst []byte, n jsontape.Node, t *spec.Type) (out []byte
 }
 
 // member appends a member of an object of type t if the view shows it. top says that the object is the outermost resource.
-func (p *picker) member(dst []byte, mark int, m jsontape.Node, t *spec.Type, top bool) (out []byte, any bool) {
+func (p *picker) member(dst []byte, mark int, m jsontape.Node, t *spec.Type, top bool) []byte {
 	key := p.doc.Key(m)
 	e := t.Element(key)
 	if e == nil || !p.shows(e, key, top) {
-		return dst, false
+		return dst
 	}
 	deep := p.view.Summary == SummaryTrue && key[0] != '_'
 	if deep {
@@ -186,14 +186,14 @@ func (p *picker) member(dst []byte, mark int, m jsontape.Node, t *spec.Type, top
 			dst = sep(dst, mark)
 			at := p.doc.KeyOffset(m)
 			dst = p.copy(dst, at, p.doc.Offset(m))
-			dst, any = p.values(dst, m, f.Type)
-			if !any {
-				return dst[:start], false
+			dst, some := p.values(dst, m, f.Type)
+			if !some {
+				return dst[:start]
 			}
-			return dst, true
+			return dst
 		}
 	}
-	return p.copy(sep(dst, mark), p.doc.KeyOffset(m), p.doc.End(m)), true
+	return p.copy(sep(dst, mark), p.doc.KeyOffset(m), p.doc.End(m))
 }
 
 func (p *picker) shows(e *spec.Element, key []byte, top bool) bool {
@@ -226,9 +226,9 @@ func (p *picker) shows(e *spec.Element, key []byte, top bool) bool {
 	return false
 }
 
-// values appends an object or an array of objects of type t, each with what the summary shows. any is false when nothing
+// values appends an object or an array of objects of type t, each with what the summary shows. some is false when nothing
 // is left of them.
-func (p *picker) values(dst []byte, n jsontape.Node, t *spec.Type) (out []byte, any bool) {
+func (p *picker) values(dst []byte, n jsontape.Node, t *spec.Type) (out []byte, some bool) {
 	d := p.doc
 	switch d.Kind(n) {
 	case jsontape.Array:
@@ -252,7 +252,7 @@ func (p *picker) values(dst []byte, n jsontape.Node, t *spec.Type) (out []byte, 
 		dst = append(dst, '{')
 		mark := len(dst)
 		for m := d.First(n); m >= 0; m = d.Next(m) {
-			dst, _ = p.member(dst, mark, m, t, false)
+			dst = p.member(dst, mark, m, t, false)
 		}
 		return append(dst, '}'), len(dst) > mark
 	case jsontape.None, jsontape.Null, jsontape.False, jsontape.True, jsontape.Number, jsontape.String:

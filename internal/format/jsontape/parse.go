@@ -273,7 +273,7 @@ func sift(src []byte, from, end int) uint64 {
 	if n >= 8 {
 		w = binary.LittleEndian.Uint64(src[from:]) ^ binary.LittleEndian.Uint64(src[end-8:])*3
 	} else if len(src)-from >= 8 {
-		w = binary.LittleEndian.Uint64(src[from:]) << (64 - 8*uint(n)) //nolint:gosec // 0 ≤ n < 8
+		w = binary.LittleEndian.Uint64(src[from:]) << (64 - 8*uint(n))
 	} else {
 		for _, c := range src[from:end] {
 			w = w>>8 | uint64(c)<<56

@@ -147,7 +147,7 @@ func (d *Doc) After(n Node) Node {
 			hi = mid
 		}
 	}
-	return Node(lo) //nolint:gosec // at most len(tape), which fits
+	return Node(lo)
 }
 
 // Len is the number of elements of an array or of members of an object, 0 for anything else.

@@ -366,8 +366,8 @@ func (e *evaluator) compare(n *node, left, right []Item) ([]Item, error) {
 	if len(left) > 1 || len(right) > 1 {
 		return nil, e.fail(n, "%s compares single values", n.name)
 	}
-	c, known, comparable := order(e.scalar(&left[0]), e.scalar(&right[0]))
-	if !comparable {
+	c, known, ordered := order(e.scalar(&left[0]), e.scalar(&right[0]))
+	if !ordered {
 		return nil, e.fail(n, "%s can't compare values of these types", n.name)
 	}
 	if !known {

@@ -142,9 +142,9 @@ func onDay(clock string) (low, high int64, precision fhir.Precision, err error) 
 	return fhir.ParseDateTime("1970-01-01T" + clock)
 }
 
-// order compares two primitives. known is false when their precisions leave it open, comparable is false when no
+// order compares two primitives. known is false when their precisions leave it open, ordered is false when no
 // order is defined between them.
-func order(a, b scalar) (c int, known, comparable bool) {
+func order(a, b scalar) (c int, known, ordered bool) {
 	switch {
 	case a.kind == numberScalar && b.kind == numberScalar:
 		return jsontape.CompareNumbers(a.text, b.text), true, true
@@ -182,8 +182,8 @@ func (e *evaluator) equal(a, b *Item) (same, known bool) {
 	if x.kind == boolScalar && y.kind == boolScalar {
 		return bytes.Equal(x.text, y.text), true
 	}
-	c, known, comparable := order(x, y)
-	if !comparable {
+	c, known, ordered := order(x, y)
+	if !ordered {
 		return false, true
 	}
 	return c == 0, known

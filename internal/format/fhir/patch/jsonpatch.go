@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"slices"
 	"strconv"
 
 	"ward/internal/base/fault"
@@ -157,7 +158,7 @@ func add(t *target, path pointer, value []byte) error {
 			return t.append(parent, value)
 		}
 		at := d.Offset(d.Index(parent, i))
-		return t.splice(at, at, append(value[:len(value):len(value)], ','))
+		return t.splice(at, at, append(slices.Clip(value), ','))
 	case jsontape.None, jsontape.Null, jsontape.False, jsontape.True, jsontape.Number, jsontape.String:
 	}
 	return fault.Unprocessable("%s is %s, which nothing can be added to", path[:len(path)-1], d.Kind(parent))
