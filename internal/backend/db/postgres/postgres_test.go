@@ -1,0 +1,12 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"ward/internal/backend/db/dbtest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	dbtest.Run(t, dbtest.Postgres)
+}
