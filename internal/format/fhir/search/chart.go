@@ -1,7 +1,6 @@
 package search
 
 import (
-	"math"
 	"slices"
 
 	"ward/internal/format/jsontape"
@@ -10,8 +9,18 @@ import (
 // chart is which parameters a patient's chart answers for one resource type; each may be nil.
 type chart struct {
 	patient, code, date *Param
-	atoms               []*Atom // of patient
+	roles               map[uint32]chartRole // by atom
 }
+
+// chartRole is what the values at an atom are for the chart.
+type chartRole uint8
+
+const (
+	noRole chartRole = iota
+	chartPatient
+	chartCode
+	chartDate
+)
 
 // chartCodes and chartDates are the codes of the parameters, the best first.
 //
@@ -37,13 +46,22 @@ func newChart(resourceType string, p *plan) chart {
 		}
 	}
 	c.code, c.date = first(p, chartCodes, Token), first(p, chartDates, Date)
-	if resourceType == "Patient" {
-		c = chart{}
+	if c.patient == nil || resourceType == "Patient" {
+		return chart{}
 	}
-	if c.patient != nil {
-		c.atoms = c.patient.Atoms(resourceType)
-		for _, a := range c.atoms {
-			a.Chart, a.siblings = true, len(c.atoms)
+	atoms := c.patient.Atoms(resourceType)
+	for _, a := range atoms {
+		a.Chart, a.siblings = true, len(atoms)
+	}
+	c.roles = map[uint32]chartRole{}
+	for _, q := range []struct {
+		param *Param
+		role  chartRole
+	}{{c.patient, chartPatient}, {c.code, chartCode}, {c.date, chartDate}} {
+		if q.param != nil {
+			for _, a := range q.param.Atoms(resourceType) {
+				c.roles[a.ID] = q.role
+			}
 		}
 	}
 	return c
@@ -66,55 +84,10 @@ func (r *Registry) ChartParams(resourceType string) (patient, code, date *Param)
 	return nil, nil, nil
 }
 
-// Chart is what a patient's chart holds of a resource. For a Patient it is the patient itself, when doc has an id.
+// Chart is what a patient's chart holds of a resource. For a Patient it is the patient itself, when doc has an id. It is the second result
+// of [Registry.Index], which costs the same.
 func (r *Registry) Chart(doc *jsontape.Doc, resourceType string) ChartEntry {
-	e := ChartEntry{At: math.MinInt64}
-	p := r.plans[resourceType]
-	if p == nil {
-		return e
-	}
-	root := doc.Root()
-	if resourceType == "Patient" {
-		if id := doc.Get(root, "id"); id >= 0 {
-			e.Patients = []uint64{RefHash("Patient/" + doc.Text(id))}
-		}
-		return e
-	}
-	if p.chart.patient == nil {
-		return e
-	}
-	for _, b := range p.chart.patient.byType[resourceType].branches {
-		for i := range b.leaves {
-			l := &b.leaves[i]
-			l.each(doc, root, func(n jsontape.Node) bool {
-				if t, ok := readTarget(doc, n, l.dt, r.base); ok && t.local && t.typ == "Patient" {
-					e.Patients = appendNew(e.Patients, refHash(t.text))
-				}
-				return false
-			})
-		}
-	}
-	if p.chart.code != nil {
-		for _, b := range p.chart.code.byType[resourceType].branches {
-			for i := range b.leaves {
-				l := &b.leaves[i]
-				l.each(doc, root, func(n jsontape.Node) bool {
-					return eachToken(doc, n, l.dt, func(_, code []byte) bool {
-						if len(code) > 0 {
-							e.Codes = appendNew(e.Codes, codeHash(code))
-						}
-						return false
-					})
-				})
-			}
-		}
-	}
-	if p.chart.date != nil {
-		low, _, ok := p.chart.date.bounds(doc, resourceType, true)
-		if ok && low > openLow {
-			e.At = low
-		}
-	}
+	_, e := r.Index(&Arena{}, nil, doc, resourceType)
 	return e
 }
 
@@ -145,7 +118,7 @@ func (p *Param) bounds(doc *jsontape.Doc, resourceType string, last bool) (low, 
 // when the clause is not about the type's code, or can't be told by codes alone; exact when having one means to match.
 func (c *Clause) ChartCodes(resourceType string) (codes []uint64, exact, ok bool) {
 	p := c.registry.plans[resourceType]
-	if p == nil || p.chart.code == nil || c.Kind != KindValue || c.Not || c.ParamFor(resourceType) != p.chart.code {
+	if p == nil || p.chart.code == nil || c.Kind != KindValue || c.Not || len(c.Values) == 0 || c.ParamFor(resourceType) != p.chart.code {
 		return nil, false, false
 	}
 	exact = true

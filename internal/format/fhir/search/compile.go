@@ -152,6 +152,7 @@ func (r *Registry) compile(def Definition) (*Param, error) {
 		}
 		if len(b.branches) > 0 {
 			b.targets = targets(r.defs, p, b.branches)
+			nested(p, b.branches)
 			p.byType[t] = b
 		}
 	}
@@ -297,6 +298,15 @@ func (r *Registry) newBranch(p ParamType, resourceType string, ops []op, scopes 
 		}
 	}
 	return b, err
+}
+
+// nested makes a parameter that reads a resource inside another (Bundle.entry[0].resource) read only those of its target.
+func nested(p *Param, branches []*branch) {
+	for _, b := range branches {
+		if p.Type == Reference && b.leaves[0].dt == dtResource && len(p.Target) == 1 {
+			b.resolve = p.Target[0]
+		}
+	}
 }
 
 // targets are the types that a reference parameter can name, sorted.

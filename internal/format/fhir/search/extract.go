@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"ward/internal/format/jsontape"
@@ -33,7 +34,7 @@ type emit struct {
 	atom  uint32
 	extra uint32 // the atom's OfType or Identifier; 0: none
 	typ   ParamType
-	chart bool
+	role  chartRole
 	leaf  leaf
 }
 
@@ -56,7 +57,7 @@ func (p *plan) build(resourceType string) {
 				for _, s := range b.leaves[i].steps {
 					at = at.child(s)
 				}
-				e := emit{atom: b.atom.ID, typ: b.atom.Type, chart: b.atom.Chart, leaf: b.leaves[i]}
+				e := emit{atom: b.atom.ID, typ: b.atom.Type, role: p.chart.roles[b.atom.ID], leaf: b.leaves[i]}
 				if b.extra != nil && (e.leaf.dt == dtIdentifier || e.leaf.dt == dtReference) {
 					e.extra = b.extra.ID
 				}
@@ -132,30 +133,40 @@ func (a *Arena) Reset() { a.buf = a.buf[:0] }
 // Postings appends what an index holds of a resource, sorted by atom and key, each once. doc is a valid resource of the type.
 // Contained resources have no postings, and references to patients at atoms with Chart have none.
 func (r *Registry) Postings(dst []Posting, doc *jsontape.Doc, resourceType string) []Posting {
-	a := Arena{buf: make([]byte, 0, 512)}
 	if dst == nil {
 		dst = make([]Posting, 0, 24)
 	}
-	return r.PostingsIn(&a, dst, doc, resourceType)
+	return r.PostingsIn(&Arena{buf: make([]byte, 0, 512)}, dst, doc, resourceType)
 }
 
-// PostingsIn is Postings with the keys in an arena that the caller reuses. It does not allocate once arena and dst have grown.
+// PostingsIn is Postings with the keys in an arena that the caller reuses.
 func (r *Registry) PostingsIn(a *Arena, dst []Posting, doc *jsontape.Doc, resourceType string) []Posting {
+	dst, _ = r.Index(a, dst, doc, resourceType)
+	return dst
+}
+
+// Index is Postings and Chart in one pass, with the keys in an arena that the caller reuses. Once arena and dst have grown it allocates nothing
+// but the two lists of the chart.
+func (r *Registry) Index(a *Arena, dst []Posting, doc *jsontape.Doc, resourceType string) ([]Posting, ChartEntry) {
+	x := extractor{registry: r, doc: doc, dst: dst, buf: a.buf, chart: ChartEntry{At: math.MinInt64}}
 	p := r.plans[resourceType]
 	if p == nil {
-		return dst
+		return dst, x.chart
 	}
-	x := extractor{registry: r, doc: doc, dst: dst, buf: a.buf}
-	x.walk(doc.Root(), p.root)
+	root := doc.Root()
+	x.walk(root, p.root)
 	for _, b := range p.truths {
-		if b.truthOf(doc, doc.Root()) {
-			x.post(b.atom.ID, tokenKey(x.buf, nil, []byte("true")))
-		} else {
-			x.post(b.atom.ID, tokenKey(x.buf, nil, []byte("false")))
+		truth := "false"
+		if b.truthOf(doc, root) {
+			truth = "true"
 		}
+		x.post(b.atom.ID, tokenKey(x.buf, nil, []byte(truth)))
+	}
+	if id := doc.Get(root, "id"); id >= 0 && resourceType == "Patient" {
+		x.chart.Patients = []uint64{RefHash("Patient/" + doc.Text(id))}
 	}
 	a.buf = x.buf
-	return sortPostings(x.dst, len(dst))
+	return sortPostings(x.dst, len(dst)), x.chart
 }
 
 // truthOf is the value of "path.exists() and path != false".
@@ -199,6 +210,7 @@ type extractor struct {
 	doc      *jsontape.Doc
 	dst      []Posting
 	buf      []byte
+	chart    ChartEntry
 }
 
 // post takes what was appended to x.buf as a key.
@@ -255,6 +267,9 @@ func (x *extractor) emit(n jsontape.Node, e *emit) {
 	case Date:
 		if low, high, ok := span(x.doc, n, e.leaf.dt); ok {
 			x.post(e.atom, dateKey(x.buf, low, high))
+			if e.role == chartDate && low > openLow {
+				x.chart.At = max(x.chart.At, low)
+			}
 		}
 	case String:
 		eachString(x.doc, n, &e.leaf, func(text []byte, wordy bool) bool {
@@ -284,7 +299,11 @@ func canonicalURL(uri []byte, dt datatype) []byte {
 
 func (x *extractor) token(n jsontape.Node, e *emit) {
 	eachToken(x.doc, n, e.leaf.dt, func(system, code []byte) bool {
+		from := len(x.buf)
 		x.post(e.atom, tokenKey(x.buf, system, code))
+		if e.role == chartCode && len(code) > 0 {
+			x.chart.Codes = appendNew(x.chart.Codes, binary.BigEndian.Uint64(x.buf[from:]))
+		}
 		return false
 	})
 	if e.leaf.dt == dtIdentifier && e.extra != 0 {
@@ -296,8 +315,13 @@ func (x *extractor) token(n jsontape.Node, e *emit) {
 }
 
 func (x *extractor) reference(n jsontape.Node, e *emit) {
-	if t, ok := readTarget(x.doc, n, e.leaf.dt, x.registry.base); ok && (!e.chart || !t.local || t.typ != "Patient") {
-		x.post(e.atom, binary.BigEndian.AppendUint64(x.buf, refHash(t.text)))
+	if t, ok := readTarget(x.doc, n, e.leaf.dt, x.registry.base); ok {
+		hash := refHash(t.text)
+		if e.role == chartPatient && t.local && t.typ == "Patient" {
+			x.chart.Patients = appendNew(x.chart.Patients, hash)
+		} else {
+			x.post(e.atom, binary.BigEndian.AppendUint64(x.buf, hash))
+		}
 	}
 	if e.leaf.dt == dtReference && e.extra != 0 {
 		if id := x.doc.Get(n, "identifier"); id >= 0 {

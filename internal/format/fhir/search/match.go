@@ -280,8 +280,14 @@ func (m *matcher) amount(l *leaf, n jsontape.Node, v *Value) bool {
 	return v.compareAmount(&a, func(x, y decimal) int { return compareUnits(x, u, y, v.unit) })
 }
 
-// compareUnits compares two numbers in their units, exactly.
+// compareUnits compares two numbers in their units, exactly: by floats when those are far enough apart, else by fractions.
 func compareUnits(x decimal, xu *ucum.Unit, y decimal, yu *ucum.Unit) int {
+	fx, fy := xu.Float(x.float()), yu.Float(y.float())
+	if slack := xu.Slack(fx) + yu.Slack(fy); fx < fy-slack {
+		return -1
+	} else if fx > fy+slack {
+		return 1
+	}
 	return xu.Canonical(x.rat()).Cmp(yu.Canonical(y.rat()))
 }
 

@@ -302,9 +302,6 @@ func (p *parser) reference(r *reading, v *Value, text string) *problem {
 		if r.target != "" && t.Type != r.target {
 			return invalid("the value refers to a %s, the modifier says %s", t.Type, r.target)
 		}
-		if literal && !slices.Contains(r.targets, t.Type) && !r.has(dtCanonical) && !r.has(dtURI) {
-			return invalid("%s can't refer to a %s; it refers to %s", r.code, t.Type, strings.Join(r.targets, ", "))
-		}
 		v.refs = []string{t.TypeID()}
 	case t.Kind == fhir.Remote:
 		v.refs = []string{t.Base + "/" + t.TypeID()}
