@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -131,7 +132,7 @@ func (w *writer) settle(r reply, err error, entries ...*entry) error {
 	return nil
 }
 
-var errServerGone = fmt.Errorf("the server is gone")
+var errServerGone = errors.New("the server is gone")
 
 // verify reads what was promised and returns what is missing. Pending writes that turn out to have happened are
 // promised from then on.
@@ -284,7 +285,7 @@ func storm(t *testing.T, p *process, to *fhir, all *ledger, made []int, round in
 	for n := range made {
 		clients.Go(func() {
 			w := &writer{n: n, rand: rand.New(rand.NewPCG(uint64(round), uint64(n))), to: to, all: all, made: made[n]}
-			if err := w.work(t.Context()); err != nil && err != errServerGone {
+			if err := w.work(t.Context()); err != nil && !errors.Is(err, errServerGone) {
 				mu.Lock()
 				failures = append(failures, err)
 				mu.Unlock()

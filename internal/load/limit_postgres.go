@@ -24,7 +24,9 @@ func (s SQLLimits) connect(ctx context.Context, tenant int) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Exec(ctx, "SELECT set_config('ward.tenant', $1, false), set_config('plan_cache_mode', 'force_generic_plan', false)", strconv.Itoa(tenant))
+	// As Ward connects: in its schema, as the role that row-level security binds.
+	_, err = c.Exec(ctx, `SELECT set_config('ward.tenant', $1, false), set_config('plan_cache_mode', 'force_generic_plan', false),
+set_config('search_path', 'ward, public', false), CASE WHEN to_regclass('ward.records_resource') IS NOT NULL THEN set_config('role', 'ward_app', false) END`, strconv.Itoa(tenant))
 	if err != nil {
 		_ = c.Close(ctx)
 		return nil, err
