@@ -26,14 +26,31 @@ func Run(t *testing.T, open Open) {
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
+			// The cases of a part share a database, each with tenants of its own.
+			d := open(t)
+			Migrate(t, d, "dbtest", tables())
+			base := int32(0)
 			for name, run := range part.cases {
+				base += 10
+				first := base
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					run(newSuite(t, open))
+					run(newSuite(t, d, first))
 				})
 			}
 		})
 	}
+	t.Run("Life", func(t *testing.T) {
+		t.Parallel()
+		for name, run := range lifeCases() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				d := open(t)
+				Migrate(t, d, "dbtest", tables())
+				run(newSuite(t, d, 0))
+			})
+		}
+	})
 	t.Run("Migrate", func(t *testing.T) {
 		t.Parallel()
 		for name, run := range migrateCases() {

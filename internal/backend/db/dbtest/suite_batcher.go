@@ -66,7 +66,7 @@ func batcherCases() map[string]func(s *suite) {
 			b := db.NewBatcher(s.d, func(ctx context.Context, tx db.Tx, items []int64, _ []error) error {
 				sc, _ := scope.From(ctx)
 				for _, id := range items {
-					if int32(id%3)+1 != sc.Tenant.ID { //nolint:gosec // small
+					if s.base+int32(id%3)+1 != sc.Tenant.ID { //nolint:gosec // small
 						s.Errorf("item %d in tenant %d", id, sc.Tenant.ID)
 					}
 				}
@@ -75,14 +75,14 @@ func batcherCases() map[string]func(s *suite) {
 			var wg sync.WaitGroup
 			for id := range int64(150) {
 				wg.Go(func() {
-					if err := b.Do(tenant(s.Context(), int32(id%3)+1), id); err != nil { //nolint:gosec // small
+					if err := b.Do(s.tenant(int32(id%3)+1), id); err != nil { //nolint:gosec // small
 						s.Error(err)
 					}
 				})
 			}
 			wg.Wait()
 			for t := range int32(3) {
-				if got := s.count(tenant(s.Context(), t+1), "dbtest_item"); got != 50 {
+				if got := s.count(s.tenant(t+1), "dbtest_item"); got != 50 {
 					s.Errorf("tenant %d has %d items", t+1, got)
 				}
 			}

@@ -67,7 +67,7 @@ func lookupCases() map[string]func(s *suite) {
 			if n := see(s.ctx, two); n != [3]int{1, 0, 0} {
 				s.Errorf("by a and b: %v", n)
 			}
-			if n := see(tenant(s.Context(), 2), one); n != [3]int{} {
+			if n := see(s.tenant(2), one); n != [3]int{} {
 				s.Errorf("another tenant: %v", n)
 			}
 		},

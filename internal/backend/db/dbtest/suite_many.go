@@ -63,7 +63,7 @@ func manyCases() map[string]func(s *suite) {
 			}
 		},
 		"Delete removes by keys, only this tenant's": func(s *suite) {
-			two := tenant(s.Context(), 2)
+			two := s.tenant(2)
 			s.no(s.items(s.ctx, 1, 2, 3, 4))
 			s.no(s.items(two, 1, 2))
 			s.write(func(ctx context.Context, tx db.Tx) error {

@@ -29,12 +29,12 @@ func scopeCases() map[string]func(s *suite) {
 			}
 		},
 		"keeps tenants apart": func(s *suite) {
-			two := tenant(s.Context(), 2)
+			two := s.tenant(2)
 			s.no(s.items(s.ctx, 1, 2))
 			s.no(s.items(two, 2, 3)) // the same number and key in another tenant is another item
 			s.wantIDs(s.ctx, 1, 2)
 			s.wantIDs(two, 2, 3)
-			s.wantIDs(tenant(s.Context(), 3))
+			s.wantIDs(s.tenant(3))
 			s.no(s.d.Write(two, func(ctx context.Context, tx db.Tx) error {
 				n, err := tx.Exec(ctx, "DELETE FROM dbtest_item")
 				if n != 2 {

@@ -331,6 +331,11 @@ func togetherCases() map[string]func(s *suite) {
 			stop.Store(true)
 			wg.Wait()
 		},
+	}
+}
+
+func lifeCases() map[string]func(s *suite) {
+	return map[string]func(s *suite){
 		"stats count": func(s *suite) {
 			s.no(s.items(s.ctx, 1))
 			s.wantIDs(s.ctx, 1)

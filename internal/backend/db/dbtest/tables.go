@@ -57,16 +57,20 @@ func systemTables() fstest.MapFS {
 // suite is one database with the suite's tables, for one test.
 type suite struct {
 	*testing.T
-	d   *db.DB
-	ctx context.Context //nolint:containedctx // of tenant 1, for the test's own calls
+	d    *db.DB
+	base int32           // tenants of this case are base+1, base+2, ...
+	ctx  context.Context //nolint:containedctx // of the first tenant, for the test's own calls
 }
 
-func newSuite(t *testing.T, open Open) *suite {
+func newSuite(t *testing.T, d *db.DB, base int32) *suite {
 	t.Helper()
-	d := open(t)
-	Migrate(t, d, "dbtest", tables())
-	return &suite{T: t, d: d, ctx: Tenant(t, 1)}
+	s := &suite{T: t, d: d, base: base}
+	s.ctx = s.tenant(1)
+	return s
 }
+
+// tenant is a context with the scope of a tenant of the case's own, from 1.
+func (s *suite) tenant(n int32) context.Context { return tenant(s.Context(), s.base+n) }
 
 func (s *suite) no(err error) {
 	s.Helper()
