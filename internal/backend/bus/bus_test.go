@@ -3,8 +3,6 @@ package bus_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,47 +41,6 @@ func TestConnect_RefusesOtherURLs(t *testing.T) {
 	}
 }
 
-// natsServer is a server process that the test can kill and start again on the same port and folder.
-type natsServer struct {
-	t         *testing.T
-	port, dir string
-	process   *exec.Cmd
-}
-
-func newServer(t *testing.T) *natsServer {
-	t.Helper()
-	if _, err := exec.LookPath("nats-server"); err != nil {
-		testenv.Missing(t, "nats-server is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	s := &natsServer{t: t, port: port, dir: t.TempDir()}
-	t.Cleanup(s.kill)
-	return s
-}
-
-func (s *natsServer) url() string { return "nats://127.0.0.1:" + s.port }
-
-func (s *natsServer) start() {
-	s.t.Helper()
-	s.process = exec.CommandContext(context.WithoutCancel(s.t.Context()), "nats-server", "-a", "127.0.0.1", "-p", s.port, "-js", "-sd", s.dir) //nolint:gosec // a test's
-	if err := s.process.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *natsServer) kill() {
-	if s.process != nil {
-		_ = s.process.Process.Kill()
-		_ = s.process.Wait()
-		s.process = nil
-	}
-}
-
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -99,8 +56,8 @@ func await(t *testing.T, what string, happened func() bool) {
 // what can't be confirmed fails at once, and nobody has to be told that it is back.
 func TestServer_KilledAndBack(t *testing.T) {
 	t.Parallel()
-	server := newServer(t)
-	b := connect(t, server.url()) // before the server is there
+	server := bustest.NewServer(t)
+	b := connect(t, server.URL()) // before the server is there
 	var lost, found atomic.Int32
 	b.OnDisconnect(func() { lost.Add(1) })
 	b.OnReconnect(func() { found.Add(1) })
@@ -137,7 +94,7 @@ func TestServer_KilledAndBack(t *testing.T) {
 	confirmed := map[string]bool{}
 	n := 0
 	for round := range 3 {
-		server.start()
+		server.Start()
 		await(t, "the stream is made", func() bool {
 			return b.Ensure(t.Context(), bus.Stream{Name: "EVENTS", Subjects: []string{"ward.event.>"}, MaxBytes: 16 << 20}) == nil && b.Prepare(t.Context(), consumer) == nil
 		})
@@ -159,7 +116,7 @@ func TestServer_KilledAndBack(t *testing.T) {
 		if round == 2 {
 			break
 		}
-		server.kill()
+		server.Kill()
 		await(t, "the loss is noticed", func() bool { return !b.Connected() })
 		began := time.Now()
 		if err := b.Publish(t.Context(), bus.Message{Subject: "ward.event.1"}); !fault.Is(err, fault.CodeUnavailable) || time.Since(began) > time.Second {
