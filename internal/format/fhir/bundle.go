@@ -3,6 +3,7 @@ package fhir
 import (
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"ward/internal/format/jsontape"
@@ -63,12 +64,19 @@ type EntryResponse struct {
 // flushAt is how many bytes a BundleWriter collects before it hands them on.
 const flushAt = 32 << 10
 
-// BundleWriter writes a bundle entry by entry. Make one with NewBundle, call Entry for each entry, then Close.
+// keepBuffer is the largest buffer in bytes that is kept for the next bundle.
+const keepBuffer = 4 * flushAt
+
+var bundleBuffers sync.Pool //nolint:gochecknoglobals // buffers of closed BundleWriters
+
+// BundleWriter writes a bundle entry by entry. Make one with NewBundle, call Entry for each entry, then Close, after which it
+// must not be used.
 type BundleWriter struct {
 	w       io.Writer
 	view    View
 	head    BundleHead
 	buf     []byte
+	pooled  *[]byte // where buf goes when the bundle is closed
 	entries int
 	links   bool // written
 	err     error
@@ -77,7 +85,12 @@ type BundleWriter struct {
 // NewBundle starts a bundle on w. Resources of matches and includes are shown as the view says; with View.Pretty nothing
 // is written before Close.
 func NewBundle(w io.Writer, head BundleHead, view View) *BundleWriter {
-	b := &BundleWriter{w: w, view: view, head: head, buf: make([]byte, 0, flushAt+4096)}
+	b := &BundleWriter{w: w, view: view, head: head}
+	if pooled, ok := bundleBuffers.Get().(*[]byte); ok {
+		b.buf, b.pooled = (*pooled)[:0], pooled
+	} else {
+		b.buf, b.pooled = make([]byte, 0, flushAt+4096), new([]byte)
+	}
 	b.view.Pretty = false
 	b.head.Links = nil
 	buf := append(b.buf, `{"resourceType":"Bundle"`...)
@@ -195,6 +208,11 @@ func (b *BundleWriter) Close(links ...Link) error {
 	if p, ok := b.w.(*indenter); ok && b.err == nil {
 		b.err = p.close()
 	}
+	if b.pooled != nil && cap(b.buf) <= keepBuffer {
+		*b.pooled = b.buf[:0]
+		bundleBuffers.Put(b.pooled)
+	}
+	b.buf, b.pooled = nil, nil
 	return b.err
 }
 

@@ -3,6 +3,7 @@ package fhir_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -138,5 +139,22 @@ func TestBundle_WriterFails(t *testing.T) {
 	}
 	if err := b.Close(); !errors.Is(err, errBroken) {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+func BenchmarkBundle_Page(b *testing.B) {
+	src := jsontape.AppendCompact(nil, example(b, "Observation", "example"))
+	entry := &fhir.BundleEntry{FullURL: "http://localhost:8080/t/demo/fhir/Observation/example", Resource: src, Mode: fhir.Match}
+	head := fhir.BundleHead{Type: fhir.Searchset, Total: fhir.NoTotal, Links: []fhir.Link{{Relation: "self", URL: "http://localhost:8080/t/demo/fhir/Observation?patient=1"}}}
+	b.SetBytes(20 * int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		w := fhir.NewBundle(io.Discard, head, fhir.View{})
+		for range 20 {
+			_ = w.Entry(entry)
+		}
+		if err := w.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -310,6 +310,64 @@ func TestFHIRPathPatch_AddAndDeleteGoesBack(t *testing.T) {
 	})
 }
 
+// TestFHIRPathPatch_AnyOperation holds that whatever operation is applied, the result is a resource in JSON whose arrays of primitives
+// and companions are in step and which has no empty objects or arrays, or the error has a code.
+func TestFHIRPathPatch_AnyOperation(t *testing.T) {
+	t.Parallel()
+	const doc = `{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o"}],"active":true,"_active":{"id":"a","extension":[{"url":"u","valueCode":"c"}]},"_gender":{"id":"g"},"birthDate":"1920",` +
+		`"identifier":[{"value":"1"},{"value":"2"}],"name":[{"family":"F","given":["A",null,"C"],"_given":[null,{"id":"x","extension":[{"url":"u"}]},null]},{"_family":{"id":"f"}}],"deceasedBoolean":false,"contact":[{"name":{"text":"t"}}]}`
+	paths := rapid.SampledFrom([]string{
+		"Patient", "Patient.active", "Patient.active.extension", "Patient.active.extension('u')", "Patient.active.extension('u').value", "Patient.active.id", "Patient.gender", "Patient.gender.id", "Patient.birthDate",
+		"Patient.identifier", "Patient.identifier[0]", "Patient.identifier.last().value", "Patient.name", "Patient.name[0]", "Patient.name[1]", "Patient.name[1].family", "Patient.name[1].family.id", "Patient.name[0].given", "Patient.name[0].given[0]",
+		"Patient.name[0].given[1]", "Patient.name[0].given.extension", "Patient.name[0].given.id", "Patient.deceased", "Patient.contact", "Patient.contact.name", "Patient.contact.name.text", "Patient.contained[0]", "Patient.contained[0].id", "Patient.photo", "Patient.telecom",
+	})
+	values := rapid.SampledFrom([]string{
+		value("String", `"s"`), value("Boolean", "true"), value("Date", `"2020"`), value("Identifier", `{"value":"v"}`), value("HumanName", `{"text":"v"}`), value("Extension", `{"url":"e"}`), value("DateTime", `"2020"`),
+		`{"name":"value","valueString":"s","_valueString":{"id":"q"}}`, `{"name":"value","_valueString":{"id":"q"}}`, `{"name":"value","_valueCode":{"id":"q"}}`, parts(`{"name":"gender","valueCode":"male"}`), `{"name":"value","resource":{"resourceType":"Patient"}}`,
+	})
+	names := rapid.SampledFrom([]string{"extension", "id", "given", "family", "identifier", "name", "contact", "deceased", "gender", "birthDate", "contained", "value", "telecom"})
+	rapid.Check(t, func(t *rapid.T) {
+		var operations []string
+		for range rapid.IntRange(1, 6).Draw(t, "operations") {
+			all := []string{name(names.Draw(t, "name")), values.Draw(t, "value")}
+			for _, p := range []string{"index", "source", "destination"} {
+				all = append(all, number(p, rapid.IntRange(0, 3).Draw(t, p)))
+			}
+			operations = append(operations, operation(rapid.SampledFrom([]string{"add", "insert", "delete", "replace", "move"}).Draw(t, "kind"), paths.Draw(t, "path"), all...))
+		}
+		out := []byte(doc)
+		for _, o := range operations {
+			next, err := patch.FHIRPathPatch(out, parameters(o))
+			if err != nil {
+				if !fault.Is(err, fault.CodeInvalid) && !fault.Is(err, fault.CodeUnprocessable) {
+					t.Fatalf("%s on %s: %v", o, out, err)
+				}
+				continue
+			}
+			checkShape(t, next, o)
+			out = next
+		}
+	})
+}
+
+func checkShape(t *rapid.T, resource []byte, operation string) {
+	var d jsontape.Doc
+	if err := d.Parse(resource); err != nil {
+		t.Fatalf("%s gives %s: %v", operation, resource, err)
+	}
+	for n := range jsontape.Node(d.Nodes()) { //nolint:gosec // small
+		if k := d.Kind(n); (k == jsontape.Object || k == jsontape.Array) && d.Len(n) == 0 {
+			t.Fatalf("%s leaves something empty: %s", operation, resource)
+		}
+		for m := d.First(n); d.Kind(n) == jsontape.Object && m >= 0; m = d.Next(m) {
+			companion := d.Get(n, "_"+string(d.Key(m)))
+			if companion >= 0 && d.Kind(m) == jsontape.Array && d.Len(companion) != d.Len(m) {
+				t.Fatalf("%s: %s and its companion are out of step: %s", operation, d.Key(m), resource)
+			}
+		}
+	}
+}
+
 func FuzzFHIRPathPatch(f *testing.F) {
 	const doc = `{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o"}],"active":true,"_active":{"id":"a"},"birthDate":"1920","identifier":[{"value":"1"},{"value":"2"}],"name":[{"given":["A",null],"_given":[null,{"id":"x"}]}],"deceasedBoolean":false}`
 	for _, s := range []string{
