@@ -12,9 +12,10 @@ CREATE TABLE records_resource (
     version int8   NOT NULL,
     seq     int8   NOT NULL,
     id      bytea  NOT NULL,
-    body    bytea  STORAGE EXTERNAL,
+    body    bytea,
     PRIMARY KEY (tenant, rid)
 );
+ALTER TABLE records_resource ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX records_resource_id ON records_resource (tenant, type, id);
 CREATE INDEX records_resource_seq ON records_resource (tenant, type, seq);
 CREATE INDEX records_resource_deleted ON records_resource (tenant, type) WHERE op = 4;
@@ -26,9 +27,10 @@ CREATE TABLE records_history (
     seq     int8   NOT NULL,
     rid     int8   NOT NULL,
     version int8   NOT NULL,
-    body    bytea  STORAGE EXTERNAL,
+    body    bytea,
     PRIMARY KEY (tenant, seq)
 );
+ALTER TABLE records_history ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX records_history_rid ON records_history (tenant, rid, version);
 CREATE INDEX records_history_seq ON records_history (tenant, type, seq);
 
