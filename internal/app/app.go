@@ -24,6 +24,9 @@ type Options struct {
 	Log     *slog.Logger
 	Clock   clock.Clock     // default: the machine's
 	Extra   []module.Module // more modules, for tests
+
+	// Prepare is called by Run before requests are taken, and Ready when they are. Both may be nil.
+	Prepare, Ready func(ctx context.Context, a *App) error
 }
 
 // App is the product, built in one process.
@@ -213,21 +216,25 @@ func (a *App) Close(ctx context.Context) error {
 	return errors.Join(append(errs, a.traces.Close(ctx))...)
 }
 
-// Run is a whole process: it starts, works until ctx ends or a listener breaks, drains and closes. ready is called once
-// requests are answered; it may be nil.
-func Run(ctx context.Context, c Config, o Options, ready func(a *App) error) error {
+// Run is a whole process: it starts, works until ctx ends or a listener breaks, drains and closes.
+func Run(ctx context.Context, c Config, o Options) error {
 	a, err := Open(ctx, c, o)
 	if err != nil {
 		return err
 	}
 	a.limitMemory()
 	stopping := context.WithoutCancel(ctx)
+	if o.Prepare != nil {
+		if err := o.Prepare(ctx, a); err != nil {
+			return errors.Join(err, a.Stop(stopping))
+		}
+	}
 	if err := a.Start(ctx); err != nil {
 		return errors.Join(err, a.Stop(stopping))
 	}
 	a.log.InfoContext(ctx, "ready", slog.String("listen", a.Addr()), slog.String("ops", a.OpsAddr()), slog.String("target", a.targets.String()), slog.String("version", o.Version))
-	if ready != nil {
-		if err := ready(a); err != nil {
+	if o.Ready != nil {
+		if err := o.Ready(ctx, a); err != nil {
 			return errors.Join(err, a.Stop(stopping))
 		}
 	}

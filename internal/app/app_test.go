@@ -87,10 +87,10 @@ func TestRun_EmbeddedFromStartToDrain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, ended := make(chan *app.App), make(chan error, 1)
 	go func() {
-		ended <- app.Run(ctx, embedded(t), app.Options{Version: "test", Log: slog.New(slog.DiscardHandler), Extra: []module.Module{tiny(&starts, hold)}}, func(a *app.App) error {
+		ended <- app.Run(ctx, embedded(t), app.Options{Version: "test", Log: slog.New(slog.DiscardHandler), Extra: []module.Module{tiny(&starts, hold)}, Ready: func(_ context.Context, a *app.App) error {
 			ready <- a
 			return nil
-		})
+		}})
 	}()
 	var a *app.App
 	select {

@@ -64,7 +64,7 @@ func (c *Config) Check() error {
 
 //nolint:gochecknoglobals // constant table
 var schemes = []struct{ key, embedded, remote, example string }{
-	{"db.url", "sqlite", "postgres", "postgres://ward_app:password@db:5432/ward"},
+	{"db.url", "sqlite", "postgres", "postgres://ward:password@db:5432/ward"},
 	{"bus.url", "nats:embedded", "nats", "nats://nats:4222"},
 	{"cache.url", "memory", "redis", "redis://redis:6379"},
 	{"blob.url", "file", "s3", "s3://key:secret@s3.example.org/bucket"},
@@ -119,9 +119,6 @@ func (c *Config) checkURLs() error {
 		if !embedded[i] && (scheme(u) != schemes[i].remote || !strings.Contains(u, "://")) {
 			return fault.Invalid("the setting %s is %q: write %s, or an address such as %s", schemes[i].key, masked("url", u), embeddedExample(i), schemes[i].example)
 		}
-	}
-	if c.DB.Migrate && !embedded[0] && c.DB.OwnerURL == "" {
-		return fault.Invalid("db.migrate needs the role that owns the tables: set db.owner-url, or run `ward migrate`")
 	}
 	return nil
 }

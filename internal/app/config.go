@@ -43,9 +43,9 @@ type HTTPConfig struct {
 
 // DBConfig is where records are kept.
 type DBConfig struct {
-	URL         string        `default:"" help:"sqlite:FOLDER or postgres://APP_ROLE:PASSWORD@HOST/DATABASE; empty is sqlite: and the data folder." unit:"URL" secret:"url"`
-	OwnerURL    string        `default:"" help:"PostgreSQL as the role that owns the tables, for migrations only." unit:"URL" secret:"url"`
-	Migrate     bool          `default:"false" help:"Migrate PostgreSQL at start too, with db.owner-url; embedded databases always are."`
+	URL         string        `default:"" help:"sqlite:FOLDER or postgres://USER:PASSWORD@HOST/DATABASE; empty is sqlite: and the data folder." unit:"URL" secret:"url"`
+	OwnerURL    string        `default:"" help:"PostgreSQL as the role that owns the tables and migrates; empty is db.url." unit:"URL" secret:"url"`
+	Migrate     bool          `default:"false" help:"Migrate PostgreSQL at start; embedded databases always are."`
 	Connections int           `default:"0" help:"PostgreSQL connections of this process; 0 chooses by CPUs." unit:"connections"`
 	OpenFiles   int           `default:"200" help:"SQLite databases open at once." unit:"files"`
 	Mapped      Size          `default:"16MB" help:"Part of each SQLite database that is mapped into memory, per connection." unit:"bytes"`

@@ -22,6 +22,7 @@ import (
 	"ward/internal/backend/cache"
 	"ward/internal/backend/cache/redis"
 	"ward/internal/backend/db"
+	"ward/internal/backend/db/postgres"
 	"ward/internal/backend/db/sqlite"
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
@@ -101,6 +102,11 @@ func (o opener) db(ctx context.Context) (*db.DB, error) {
 		return sqlite.Open(ctx, sqlite.Config{
 			Dir: strings.TrimPrefix(strings.TrimPrefix(u, "sqlite:"), "//"), MaxOpen: o.config.DB.OpenFiles, MMapBytes: orNone(int64(o.config.DB.Mapped)),
 			MaxFileBytes: int64(o.config.DB.MaxFile), Log: o.log, Clock: o.clock,
+		})
+	case "postgres":
+		return postgres.Open(ctx, postgres.Config{
+			URL: u, OwnerURL: o.config.DB.OwnerURL, MaxConns: o.config.DB.Connections, AcquireTimeout: o.config.DB.Timeout,
+			Log: o.log, Clock: o.clock,
 		})
 	default:
 		return nil, fault.Invalid("the setting db.url is %q: there is no such database", masked("url", u))
