@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"ward/internal/base/fault"
 	"ward/internal/base/id"
@@ -165,6 +164,3 @@ func (s *Service) bodyOf(in *interaction, v view, a *answer) []byte {
 func versionURL(base string, v *Version) string {
 	return base + "/" + v.Type + "/" + v.ID + "/_history/" + strconv.FormatInt(v.Number, 10)
 }
-
-// lastModified is a Last-Modified header's value, without an allocation for the format's parse.
-func lastModified(t time.Time) []string { return []string{t.Format(http.TimeFormat)} }

@@ -29,14 +29,13 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h := w.Header()
-	h["Etag"] = []string{v.ETag()}
-	h["Last-Modified"] = lastModified(v.Updated())
+	values := &[3]string{v.ETag(), v.Updated().Format(http.TimeFormat), strconv.Itoa(len(v.JSON))}
+	h["Etag"], h["Last-Modified"] = values[0:1:1], values[1:2:2]
 	if notModified(r.Header, v) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	h["Content-Type"] = content
-	h["Content-Length"] = []string{strconv.Itoa(len(v.JSON))}
+	h["Content-Type"], h["Content-Length"] = content, values[2:3:3]
 	_, err = w.Write(v.JSON)
 	return err
 }

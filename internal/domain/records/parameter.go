@@ -144,29 +144,11 @@ func (p *parameters) compile(json []byte) (*search.Param, error) {
 	if err := doc.Parse(json); err != nil {
 		return nil, fault.Internal("a stored resource does not parse").With(err)
 	}
-	return p.s.standard.Compile(definitionOf(&doc))
-}
-
-// definitionOf takes from a SearchParameter what a parameter is made of.
-func definitionOf(doc *jsontape.Doc) search.Definition {
-	root := doc.Root()
-	text := func(n jsontape.Node, key string) string { return doc.Text(doc.Get(n, key)) }
-	list := func(key string) (texts []string) {
-		array := doc.Get(root, key)
-		for n := doc.First(array); n != jsontape.Invalid; n = doc.Next(n) {
-			texts = append(texts, doc.Text(n))
-		}
-		return texts
+	def, err := search.ParseDefinition(&doc)
+	if err != nil {
+		return nil, err
 	}
-	def := search.Definition{
-		ID: text(root, "id"), URL: text(root, "url"), Code: text(root, "code"), Type: search.ParseParamType(text(root, "type")),
-		Base: list("base"), Expression: text(root, "expression"), Target: list("target"),
-	}
-	components := doc.Get(root, "component")
-	for n := doc.First(components); n != jsontape.Invalid; n = doc.Next(n) {
-		def.Components = append(def.Components, search.ComponentDefinition{Definition: text(n, "definition"), Expression: text(n, "expression")})
-	}
-	return def
+	return p.s.standard.Compile(def)
 }
 
 // inUse tells whether a SearchParameter is to be searched by: it is active, and no copy of a standard one.
@@ -177,31 +159,29 @@ func (p *parameters) inUse(doc *jsontape.Doc) bool {
 
 // check refuses an active SearchParameter that can't be searched by.
 //
-// Errors: Unprocessable with the reason.
+// Errors: Unprocessable with the reason and the element.
 func (p *parameters) check(ctx context.Context, c *Change) error {
 	if !p.inUse(c.doc) {
 		return nil
 	}
-	def := definitionOf(c.doc)
-	refuse := func(element, message string) error {
-		return fault.Unprocessable("the search parameter can't be used: %s", message).Detail(fault.Detail{
-			Severity: "error", Kind: "not-supported", Expression: "SearchParameter." + element,
-			Message: message + "; with status draft it is stored and not used",
-		})
+	def, err := search.ParseDefinition(c.doc)
+	if err != nil {
+		return err
 	}
 	registry, err := p.registry(ctx)
 	if err != nil {
 		return err
 	}
-	for _, base := range p.bases(def.Base) {
-		if other := registry.Param(base, def.Code); other != nil && other.URL != def.URL {
-			return refuse("code", "a "+base+" has a search parameter of that code already")
-		}
+	if _, err = registry.Compile(def); err == nil {
+		return nil
 	}
-	if _, err := p.s.standard.Compile(def); err != nil {
-		return refuse("expression", fault.Message(err))
+	f, ok := fault.Of(err)
+	if !ok {
+		return err
 	}
-	return nil
+	return f.Detail(fault.Detail{
+		Severity: "information", Kind: "informational", Message: "a search parameter with status draft is stored and not used",
+	})
 }
 
 // bases are the concrete types behind a parameter's base.
@@ -269,8 +249,12 @@ func sameDefinition(a, b []byte) bool {
 	if old.Parse(a) != nil || now.Parse(b) != nil {
 		return false
 	}
-	x, y := definitionOf(&old), definitionOf(&now)
-	return x.Code == y.Code && x.Type == y.Type && x.Expression == y.Expression && slices.Equal(x.Base, y.Base) &&
+	x, err := search.ParseDefinition(&old)
+	if err != nil {
+		return false
+	}
+	y, err := search.ParseDefinition(&now)
+	return err == nil && x.Code == y.Code && x.Type == y.Type && x.Expression == y.Expression && slices.Equal(x.Base, y.Base) &&
 		slices.Equal(x.Target, y.Target) && slices.Equal(x.Components, y.Components)
 }
 
