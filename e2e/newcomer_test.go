@@ -14,7 +14,6 @@ import (
 
 // demo is what `ward demo` writes to DIR/demo.json.
 type demo struct {
-	URL     string `json:"url"`
 	Tenants []struct {
 		Slug   string            `json:"slug"`
 		FHIR   string            `json:"fhir"`
@@ -25,11 +24,14 @@ type demo struct {
 func openDemo(t *testing.T, dir, listen string) (*process, demo, time.Duration) {
 	t.Helper()
 	file := filepath.Join(dir, "demo.json")
-	_ = os.Remove(file)
 	started := time.Now()
-	p := launch(t, nil, "demo", "--data", dir, "--listen", listen)
+	p := launch(t, nil, "demo", "--data", dir, "--listen", listen, "--ops-listen", "127.0.0.1:0")
 	var d demo
 	if err := p.await(60*time.Second, func() bool {
+		info, err := os.Stat(file)
+		if err != nil || info.ModTime().Before(started) {
+			return false
+		}
 		text, err := os.ReadFile(file)
 		return err == nil && json.Unmarshal(text, &d) == nil
 	}); err != nil {
@@ -58,13 +60,14 @@ func TestNewcomer_DemoInTwoMinutes(t *testing.T) {
 	if total < 80 || total > 150 {
 		t.Errorf("%v patients, want about 100", total)
 	}
-	p.triesItsOwnCurlLines(t)
+	p.triesItsOwnCurlLines(t, f.token)
 
 	other := newFHIR(d.Tenants[1].FHIR, d.Tenants[0].Tokens["clinician"])
 	r, err := other.do(t.Context(), "GET", "/Patient", "")
 	if err != nil || r.status < 400 {
 		t.Errorf("a token of the first tenant opens the second: %v %d", err, r.status)
 	}
+	kept := f.token
 	f.token = ""
 	f.want(t, 401, "GET", "/Patient", "")
 	f.want(t, 200, "GET", "/metadata", "")
@@ -77,7 +80,7 @@ func TestNewcomer_DemoInTwoMinutes(t *testing.T) {
 		t.Errorf("the second start took %s, want less than 1 s", took)
 	}
 	t.Logf("second start: %s", took)
-	f = newFHIR(d.Tenants[0].FHIR, d.Tenants[0].Tokens["clinician"])
+	f = newFHIR(d.Tenants[0].FHIR, kept) // a token goes on being good
 	if again := f.want(t, 200, "GET", "/Patient?_summary=count", "").decode(t)["total"]; again != total {
 		t.Errorf("%v patients after the second start, want %v", again, total)
 	}
@@ -88,14 +91,19 @@ func TestNewcomer_DemoInTwoMinutes(t *testing.T) {
 }
 
 // triesItsOwnCurlLines runs what the demo says is worth trying.
-func (p *process) triesItsOwnCurlLines(t *testing.T) {
+func (p *process) triesItsOwnCurlLines(t *testing.T, token string) {
 	t.Helper()
+	if err := p.await(5*time.Second, func() bool { return strings.Contains(p.log.String(), "Ctrl-C") }); err != nil {
+		t.Error(err)
+	}
 	lines := regexp.MustCompile(`(?m)^\s*(curl .*)$`).FindAllStringSubmatch(p.log.String(), -1)
 	if len(lines) < 3 {
 		t.Errorf("%d curl lines, want 3: %s", len(lines), p.log.String())
 	}
 	for _, line := range lines {
-		out, err := exec.CommandContext(t.Context(), "bash", "-c", strings.Replace(line[1], "curl ", "curl -sS -f ", 1)).CombinedOutput() //nolint:gosec // what the demo printed
+		c := exec.CommandContext(t.Context(), "bash", "-c", strings.Replace(line[1], "curl ", "curl -S -f ", 1)) //nolint:gosec // what the demo printed
+		c.Env = append(os.Environ(), "TOKEN="+token)
+		out, err := c.CombinedOutput()
 		if err != nil || !json.Valid(out) {
 			t.Errorf("%s: %v: %.300s", line[1], err, out)
 		}

@@ -49,8 +49,9 @@ func scaledOut(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("e2e_%d_%d", os.Getpid(), time.Now().UnixNano()%1e9)
-	psql(t, owner.String(), "CREATE DATABASE "+name)
-	t.Cleanup(func() { psql(t, owner.String(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	maintenance := owner.String()
+	psql(t, maintenance, "CREATE DATABASE "+name)
+	t.Cleanup(func() { psql(t, maintenance, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	owner.Path = "/" + name
 	return []string{
 		"WARD_DATA=" + t.TempDir(),

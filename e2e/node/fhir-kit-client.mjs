@@ -29,7 +29,7 @@ const first = await client.vread({ resourceType: 'Patient', id: patient.id, vers
 assert.equal(first.gender, undefined);
 
 const patched = await client.patch({
-  resourceType: 'Patient', id: patient.id, JSONPatch: [{ op: 'replace', path: '/gender', value: 'other' }],
+  resourceType: 'Patient', id: patient.id, jsonPatch: [{ op: 'replace', path: '/gender', value: 'other' }],
 });
 assert.equal(patched.gender, 'other');
 

@@ -118,7 +118,7 @@ func TestPostgres_AsksAndWritesAsWardDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close(ctx) }()
-	script := strings.ReplaceAll(schema(t, "0001_records.postgres.sql"), " STORAGE EXTERNAL", "")
+	script := schema(t, "0001_records.postgres.sql")
 	for _, table := range []string{"resource", "chart", "index"} {
 		script += fmt.Sprintf("ALTER TABLE records_%s ENABLE ROW LEVEL SECURITY; ALTER TABLE records_%[1]s FORCE ROW LEVEL SECURITY; CREATE POLICY own ON records_%[1]s USING (tenant = current_setting('ward.tenant')::int4);", table)
 	}
