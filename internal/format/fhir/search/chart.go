@@ -29,7 +29,7 @@ var (
 	chartPatients = []string{"patient", "subject"}
 	chartCodes    = []string{"code", "vaccine-code", "type", "category", "service-type"}
 	chartDates    = []string{
-		"date", "recorded-date", "onset-date", "authoredon", "authored-on", "authored", "effective-time", "effective", "whenhandedover",
+		"authoredon", "date", "recorded-date", "onset-date", "authored-on", "authored", "effective-time", "effective", "whenhandedover",
 		"created", "start-date", "started", "sent", "collected", "datetime", "datewritten", "recorded", "identified", "occurrence",
 		"issued", "period", "onset", "birthdate",
 	}

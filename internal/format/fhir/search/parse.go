@@ -158,7 +158,13 @@ func (p *parser) oneParameter(pair Pair) *problem {
 		return invalid("a value has at most %d bytes", maxPairBytes)
 	}
 	if err, is := p.result(pair); is {
-		if err == nil {
+		switch {
+		case err != nil || pair.Name == "_cursor":
+		case pair.Name == "_count":
+			p.keep(pair.Name, strconv.Itoa(p.query.Count))
+		case pair.Name == "_type":
+			p.keep(pair.Name, strings.Join(p.query.Types, ","))
+		default:
 			p.keep(pair.Name, pair.Value)
 		}
 		return err
