@@ -133,12 +133,12 @@ func (p *parser) term(leadingSlash bool) (measure, error) {
 // component reads a unit with its exponent and annotation, a number, an annotation or a term in parentheses.
 func (p *parser) component() (measure, error) {
 	m := one()
-	switch c := p.peek(); {
-	case c == 0:
+	switch c := p.peek(); c {
+	case 0:
 		return m, p.fail("a unit is missing")
-	case c == '{':
+	case '{':
 		return m, p.annotation()
-	case c == '(':
+	case '(':
 		if p.depth++; p.depth > maxDepth {
 			return m, p.fail("parentheses nest deeper than %d", maxDepth)
 		}

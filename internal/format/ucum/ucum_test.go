@@ -86,8 +86,15 @@ func TestConvert_ClinicalUnits(t *testing.T) {
 func TestParse_WhatMustNotConvert(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{
-		{"mmol/L", "meq/L"}, {"mmol/L", "mosm/L"}, {"mmol/L", "mg/dL"}, {"[IU]/L", "U/L"}, {"[IU]", "[arb'U]"}, {"pH", "mol/L"},
-		{"kg", "m"}, {"mg", "mL"}, {"/min", "1"},
+		{"mmol/L", "meq/L"},
+		{"mmol/L", "mosm/L"},
+		{"mmol/L", "mg/dL"},
+		{"[IU]/L", "U/L"},
+		{"[IU]", "[arb'U]"},
+		{"pH", "mol/L"},
+		{"kg", "m"},
+		{"mg", "mL"},
+		{"/min", "1"},
 	} {
 		a, err := ucum.Parse(c[0])
 		if err != nil {

@@ -1,6 +1,7 @@
 package ucum
 
 import (
+	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -105,9 +106,7 @@ func (m measure) times(o measure, exp int) (measure, bool) {
 			return m, false
 		}
 	}
-	for k, v := range m.dims {
-		r.dims[k] = v
-	}
+	maps.Copy(r.dims, m.dims)
 	for k, v := range o.dims {
 		r.dims[k] += v * exp
 		if n := r.dims[k]; n > maxExponent || n < -maxExponent {

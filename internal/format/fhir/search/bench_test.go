@@ -53,7 +53,9 @@ func BenchmarkTape(b *testing.B) {
 func BenchmarkMatch(b *testing.B) {
 	r, doc := Standard(), parsed(b, observation)
 	for _, c := range []struct{ name, param, value string }{
-		{"token", "code", "http://loinc.org|85354-9"}, {"date", "date", "ge2013-01-01"}, {"reference", "subject", "Patient/4b2a1c9e-1d1f-4a7d-8c2b-0f9e8d7c6b5a"},
+		{"token", "code", "http://loinc.org|85354-9"},
+		{"date", "date", "ge2013-01-01"},
+		{"reference", "subject", "Patient/4b2a1c9e-1d1f-4a7d-8c2b-0f9e8d7c6b5a"},
 		{"composite", "component-code-value-quantity", "http://loinc.org|8480-6$gt100|http://unitsofmeasure.org|mm[Hg]"},
 		{"quantity", "combo-value-quantity", "gt16|http://unitsofmeasure.org|kPa"},
 	} {

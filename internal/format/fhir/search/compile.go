@@ -89,8 +89,7 @@ func (r *Registry) Compile(def Definition) (*Param, error) {
 	p, err := r.compile(def)
 	if err != nil {
 		element := "SearchParameter.expression"
-		var at *definitionError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*definitionError](err); ok {
 			element = at.element
 		}
 		return nil, fault.Unprocessable("the search parameter can't be used: %s", err.Error()).

@@ -98,7 +98,8 @@ func TestCompile_SaysWhatIsNotSupported(t *testing.T) {
 		{tenantParam("x", String, strings.Repeat("(", 50)+"Patient.name", "Patient"), "parentheses nest deeper"},
 		{tenantParam("x", String, strings.Repeat("Patient.name|", 1000)+"Patient.name", "Patient"), "more than 400 branches"},
 		{tenantParam("x", String, strings.Repeat("Patient.name|", 10_000)+"Patient.name", "Patient"), "longer than"},
-		{one, "a composite has at least two components"}, {composite, `the component "http://acme.org/none" is no search parameter`},
+		{one, "a composite has at least two components"},
+		{composite, `the component "http://acme.org/none" is no search parameter`},
 	} {
 		_, err := Standard().Compile(c.def)
 		if !fault.Is(err, fault.CodeUnprocessable) || !strings.Contains(err.Error(), c.want) {

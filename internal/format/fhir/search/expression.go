@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -182,7 +183,7 @@ func (p *expressionParser) term() ([]path, error) {
 		return nil, err
 	}
 	for i := range heads {
-		heads[i].ops = append(heads[i].ops[:len(heads[i].ops):len(heads[i].ops)], tail...)
+		heads[i].ops = append(slices.Clip(heads[i].ops), tail...)
 	}
 	switch {
 	case p.is("as"):

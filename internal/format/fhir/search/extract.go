@@ -96,7 +96,7 @@ func (n *node) seal() {
 		for n.slots[at] != 0 {
 			at = (at + 1) & (size - 1)
 		}
-		n.slots[at] = uint8(i + 1) //nolint:gosec // no type has 255 elements
+		n.slots[at] = uint8(i + 1)
 		for _, h := range n.edges[i].hops {
 			h.node.seal()
 		}

@@ -212,7 +212,7 @@ func members(from []scope, name string) []scope {
 		for i := range s.typ.Fields {
 			f := &s.typ.Fields[i]
 			if f.Element.Name == name || f.Name == name {
-				steps := append(s.steps[:len(s.steps):len(s.steps)], step{key: f.Name, index: -1})
+				steps := append(slices.Clip(s.steps), step{key: f.Name, index: -1})
 				next = append(next, scope{steps: steps, typ: f.Type, field: f, resolve: s.resolve})
 			}
 		}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,10 +171,8 @@ func (l *leaf) implies(system string) bool {
 		if l.codes == nil {
 			return true // the value set can't be listed, so nothing speaks against it
 		}
-		for _, s := range l.codes.Systems {
-			if s == system {
-				return true
-			}
+		if slices.Contains(l.codes.Systems, system) {
+			return true
 		}
 	case dtMime:
 		return system == "urn:ietf:bcp:13"

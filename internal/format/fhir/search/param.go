@@ -32,7 +32,7 @@ func (t ParamType) String() string {
 func ParseParamType(code string) ParamType {
 	for i, name := range paramTypeNames {
 		if i > 0 && name == code {
-			return ParamType(i) //nolint:gosec // at most 9
+			return ParamType(i)
 		}
 	}
 	return NoType

@@ -94,8 +94,8 @@ func invalid(format string, args ...any) *problem {
 	return &problem{code: fault.CodeInvalid, kind: "invalid", message: fmt.Sprintf(format, args...)}
 }
 
-func unsupportedBecause(format string, args ...any) *problem {
-	return &problem{code: fault.CodeNotImplemented, kind: "not-supported", message: fmt.Sprintf(format, args...)}
+func unsupportedBecause(message string) *problem {
+	return &problem{code: fault.CodeNotImplemented, kind: "not-supported", message: message}
 }
 
 func tooCostly(format string, args ...any) *problem {

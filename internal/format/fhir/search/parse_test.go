@@ -323,10 +323,18 @@ func TestParse_LenientIgnoresWhatIsNotKnown(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range [][3]string{
-		{"Patient", "name:exact", `a\,b,c`}, {"Observation", "code-value-quantity", "a|b$gt5|c|d"}, {"Patient", "_has:Observation:patient:code", "x"},
-		{"Observation", "subject:Patient.general-practitioner.name", "x"}, {"Observation", "date", "ge2013-01-14T10:00:00+02:00"}, {"", "_type", "Patient,Group"},
-		{"Observation", "value-quantity", "ap1e-9|http://unitsofmeasure.org|mg"}, {"Patient", "_include:iterate", "Patient:link"}, {"ValueSet", "url:above", "http://a/b"},
-		{"Patient", "gender:in", "http://hl7.org/fhir/ValueSet/administrative-gender"}, {"Patient", "_sort", "-name"}, {"Measure", "depends-on:below", "http://a|1"},
+		{"Patient", "name:exact", `a\,b,c`},
+		{"Observation", "code-value-quantity", "a|b$gt5|c|d"},
+		{"Patient", "_has:Observation:patient:code", "x"},
+		{"Observation", "subject:Patient.general-practitioner.name", "x"},
+		{"Observation", "date", "ge2013-01-14T10:00:00+02:00"},
+		{"", "_type", "Patient,Group"},
+		{"Observation", "value-quantity", "ap1e-9|http://unitsofmeasure.org|mg"},
+		{"Patient", "_include:iterate", "Patient:link"},
+		{"ValueSet", "url:above", "http://a/b"},
+		{"Patient", "gender:in", "http://hl7.org/fhir/ValueSet/administrative-gender"},
+		{"Patient", "_sort", "-name"},
+		{"Measure", "depends-on:below", "http://a|1"},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}

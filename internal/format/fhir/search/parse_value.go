@@ -353,8 +353,7 @@ func (p *parser) composite(v *Value, text string, groups []group) *problem {
 
 // problemOf turns an error of the terminology into a problem.
 func problemOf(err error) *problem {
-	var e *fault.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return &problem{code: e.Code, kind: "not-supported", message: e.Message}
 	}
 	return &problem{code: fault.CodeInternal, kind: "exception", message: "the terminology could not be read"}

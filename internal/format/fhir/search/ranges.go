@@ -188,7 +188,7 @@ func (w *ranger) codings(b *branch, v *Value) bool {
 }
 
 func (w *ranger) text(b *branch, v *Value) bool {
-	switch w.modifier { //nolint:exhaustive // the others are not for strings
+	switch w.modifier {
 	case ModContains:
 		w.add(Range{Atom: b.atom.ID, breadth: whole, hold: v, typ: String})
 		w.exact = false
@@ -238,7 +238,7 @@ func (w *ranger) reference(b *branch, v *Value) bool {
 }
 
 func (w *ranger) uri(a *Atom, v *Value) bool {
-	switch w.modifier { //nolint:exhaustive // the others are not for URIs
+	switch w.modifier {
 	case ModBelow:
 		w.addPrefix(a, []byte(v.uri[:min(len(v.uri), headURI)]))
 		w.exact = w.exact && len(v.uri) <= headURI

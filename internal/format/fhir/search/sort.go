@@ -62,7 +62,7 @@ func (p *Param) sortKeys(doc *jsontape.Doc, b *branch, l *leaf, n jsontape.Node,
 	case URI:
 		return offer(clip(bytes.Clone(doc.Bytes(n))))
 	case Number, Quantity:
-		if a, ok := readAmount(doc, n, l.dt); ok && !(a.noLow && a.noHigh) {
+		if a, ok := readAmount(doc, n, l.dt); ok && (!a.noLow || !a.noHigh) {
 			v := a.low
 			if a.noLow {
 				v = a.high

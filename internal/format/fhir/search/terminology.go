@@ -20,8 +20,7 @@ func (p published) Expand(valueSet string) ([]spec.Coding, error) {
 	}
 	list, err := set.Expand()
 	if err != nil {
-		var why *spec.NotExpandableError
-		if errors.As(err, &why) {
+		if why, ok := errors.AsType[*spec.NotExpandableError](err); ok {
 			return nil, fault.NotImplemented("%s; list the codes instead", why.Error())
 		}
 		return nil, err

@@ -6,7 +6,7 @@ import (
 
 // eachToken calls visit with the system and code of every token at n until one returns true, which it then returns.
 func eachToken(doc *jsontape.Doc, n jsontape.Node, dt datatype, visit func(system, code []byte) bool) bool {
-	switch dt { //nolint:exhaustive // the datatypes of token parameters
+	switch dt {
 	case dtCodeableConcept:
 		for c := doc.First(doc.Get(n, "coding")); c >= 0; c = doc.Next(c) {
 			if eachToken(doc, c, dtCoding, visit) {
@@ -81,7 +81,7 @@ func eachString(doc *jsontape.Doc, n jsontape.Node, l *leaf, visit func(text []b
 		}
 		return false
 	}
-	switch l.dt { //nolint:exhaustive // the datatypes of string parameters
+	switch l.dt {
 	case dtHumanName:
 		return say(doc.Get(n, "family"), true) || list(doc.Get(n, "given")) || say(doc.Get(n, "text"), true) ||
 			list(doc.Get(n, "prefix")) || list(doc.Get(n, "suffix"))

@@ -66,7 +66,7 @@ var prefixes = [...]string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
 func cutPrefix(text string) (comparison, string) {
 	for i, p := range prefixes {
 		if rest, ok := strings.CutPrefix(text, p); ok {
-			return comparison(i), rest //nolint:gosec // at most 8
+			return comparison(i), rest
 		}
 	}
 	return eq, text
