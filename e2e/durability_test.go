@@ -16,8 +16,9 @@ import (
 
 // ledger is what the clients were promised: for each resource the last answer they got, and what was under way since.
 type ledger struct {
-	mu      sync.Mutex
-	entries map[string]*entry // by Type/id
+	mu           sync.Mutex
+	entries      map[string]*entry // by Type/id
+	acknowledged int               // answers so far
 }
 
 // entry is one resource. Only one client writes to it, one request at a time.
@@ -45,6 +46,13 @@ func (l *ledger) acknowledge(e *entry) {
 	defer l.mu.Unlock()
 	e.version++
 	e.text, e.pending = e.next, false
+	l.acknowledged++
+}
+
+func (l *ledger) answers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.acknowledged
 }
 
 // writer is one client that creates, updates and deletes, and writes transactions, until the server dies under it.
@@ -276,7 +284,7 @@ func TestDurability_EveryAcknowledgedWriteSurvivesKill9(t *testing.T) {
 	}
 }
 
-// storm lets eight clients write until the process is killed in the midst of it.
+// storm lets eight clients write until the process is killed in the midst of it, some time after the first answer.
 func storm(t *testing.T, p *process, to *fhir, all *ledger, made []int, round int, after time.Duration) []error {
 	t.Helper()
 	var mu sync.Mutex
@@ -292,6 +300,12 @@ func storm(t *testing.T, p *process, to *fhir, all *ledger, made []int, round in
 			}
 			made[n] = w.made
 		})
+	}
+	before := all.answers()
+	if err := p.await(20*time.Second, func() bool { return all.answers() > before }); err != nil {
+		mu.Lock()
+		failures = append(failures, err)
+		mu.Unlock()
 	}
 	time.Sleep(after)
 	p.kill()
