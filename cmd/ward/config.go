@@ -25,7 +25,7 @@ func (configCheckCmd) Help() string {
 
 // Run prints the settings as YAML with a comment each.
 func (c *configCheckCmd) Run(w *world) error {
-	if err := c.Config.Check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)

@@ -17,20 +17,17 @@ type tenantCmd struct {
 	Resume  tenantResumeCmd  `cmd:"" help:"Let everybody in again."`
 }
 
-// Help is shown by --help.
-func (tenantCmd) Help() string {
-	return `Examples:
-  ward tenant create st-marys --name "St Mary's Hospital"
-  ward tenant set st-marys '{"referentialIntegrity":true}'
-  ward tenant list
-  ward tenant suspend st-marys`
-}
-
 type tenantCreateCmd struct {
 	place    `embed:""`
 	Slug     string `arg:"" help:"Its name in paths, /t/SLUG/: 3 to 40 of a-z, 0-9 and -."`
 	Name     string `help:"Its name for people." placeholder:"NAME"`
 	Settings string `help:"Its settings, as JSON." default:"{}" placeholder:"JSON"`
+}
+
+// Help is shown by --help.
+func (tenantCreateCmd) Help() string {
+	return `Example:
+  ward tenant create st-marys --name "St Mary's Hospital" --settings '{"referentialIntegrity":true}'`
 }
 
 // Run creates the tenant.
@@ -50,6 +47,12 @@ func (c *tenantCreateCmd) Run(ctx context.Context, w *world) error {
 
 type tenantListCmd struct {
 	place `embed:""`
+}
+
+// Help is shown by --help.
+func (tenantListCmd) Help() string {
+	return `Example:
+  ward tenant list`
 }
 
 // Run lists the tenants.
@@ -74,6 +77,12 @@ type tenantSetCmd struct {
 	Settings string `arg:"" help:"All its settings, as JSON; what is left out has its default."`
 }
 
+// Help is shown by --help.
+func (tenantSetCmd) Help() string {
+	return `Example:
+  ward tenant set st-marys '{"referentialIntegrity":true}'`
+}
+
 // Run changes the settings.
 func (c *tenantSetCmd) Run(ctx context.Context, w *world) error {
 	settings, err := tenancy.ParseSettings(c.Settings)
@@ -88,6 +97,12 @@ type tenantSuspendCmd struct {
 	Slug  string `arg:"" help:"The tenant."`
 }
 
+// Help is shown by --help.
+func (tenantSuspendCmd) Help() string {
+	return `Example:
+  ward tenant suspend st-marys`
+}
+
 // Run suspends the tenant.
 func (c *tenantSuspendCmd) Run(ctx context.Context, w *world) error {
 	return c.with(ctx, w, func(d desk) error { return d.SetTenantStatus(ctx, c.Slug, tenancy.Suspended) })
@@ -96,6 +111,12 @@ func (c *tenantSuspendCmd) Run(ctx context.Context, w *world) error {
 type tenantResumeCmd struct {
 	place `embed:""`
 	Slug  string `arg:"" help:"The tenant."`
+}
+
+// Help is shown by --help.
+func (tenantResumeCmd) Help() string {
+	return `Example:
+  ward tenant resume st-marys`
 }
 
 // Run resumes the tenant.

@@ -13,23 +13,21 @@ type tokenCmd struct {
 	Revoke tokenRevokeCmd `cmd:"" help:"End a token."`
 }
 
-// Help is shown by --help.
-func (tokenCmd) Help() string {
-	return `Roles of a tenant's tokens: clinician, patient, integration, admin. Without --tenant the token is an operator's.
-
-Examples:
-  TOKEN=$(ward token create --tenant demo --role clinician)
-  ward token create --tenant demo --role integration --name "laboratory" --lifetime 2160h
-  ward token list --tenant demo
-  ward token revoke 0190c3a5-…`
-}
-
 type tokenCreateCmd struct {
 	place    `embed:""`
 	Tenant   string        `help:"The tenant's slug; without it the token is an operator's." placeholder:"SLUG"`
 	Role     string        `help:"What the holder may do." placeholder:"ROLE" default:"operator"`
 	Name     string        `help:"What it is for." placeholder:"NAME"`
 	Lifetime time.Duration `help:"After which it is no longer good; 0 is never." default:"0s" placeholder:"DURATION"`
+}
+
+// Help is shown by --help.
+func (tokenCreateCmd) Help() string {
+	return `Roles of a tenant's tokens: clinician, patient, integration, admin. Without --tenant the token is an operator's.
+
+Examples:
+  TOKEN=$(ward token create --tenant demo --role clinician)
+  ward token create --tenant demo --role integration --name laboratory --lifetime 2160h`
 }
 
 // Run mints the token.
@@ -48,6 +46,13 @@ func (c *tokenCreateCmd) Run(ctx context.Context, w *world) error {
 type tokenListCmd struct {
 	place  `embed:""`
 	Tenant string `help:"The tenant's slug; without it operators' tokens are listed." placeholder:"SLUG"`
+}
+
+// Help is shown by --help.
+func (tokenListCmd) Help() string {
+	return `Examples:
+  ward token list --tenant demo
+  ward token list`
 }
 
 // Run lists the tokens.
@@ -76,6 +81,12 @@ func moment(t time.Time) string {
 type tokenRevokeCmd struct {
 	place `embed:""`
 	ID    string `arg:"" help:"The token's id, as ward token list shows it."`
+}
+
+// Help is shown by --help.
+func (tokenRevokeCmd) Help() string {
+	return `Example:
+  ward token revoke 0190c3a5-6c1e-7a52-9d0e-2f6d3c1b8a47`
 }
 
 // Run ends the token.

@@ -7,8 +7,11 @@ import (
 
 type versionCmd struct{}
 
+// Help is shown by --help.
+func (versionCmd) Help() string { return "Example:\n  ward version" }
+
 // Run prints the version.
 func (versionCmd) Run(w *world) error {
-	fmt.Fprintf(w.out, "ward %s (%s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	_, err := fmt.Fprintf(w.out, "ward %s (%s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -164,8 +164,8 @@ func metric(t *testing.T, ops, name string) string {
 	t.Helper()
 	_, body := do(t, ops+"/metrics", "")
 	for line := range strings.SplitSeq(body, "\n") {
-		if strings.HasPrefix(line, name) {
-			return strings.TrimPrefix(line, name)
+		if value, ok := strings.CutPrefix(line, name); ok {
+			return value
 		}
 	}
 	return ""

@@ -45,7 +45,7 @@ func (a *App) listenControl(ctx context.Context) (*control, error) {
 		return nil, fault.Unavailable("no loopback address is free for the command line").With(err)
 	}
 	at := controlAddress{Address: l.Addr().String(), Secret: rand.Text() + rand.Text()}
-	text, err := json.Marshal(at)
+	text, err := json.Marshal(at) //nolint:gosec // the secret is what the file is for: its owner alone may read it
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -130,12 +130,12 @@ func dialControl(ctx context.Context, data string) (*caller, error) {
 	}
 	c := &caller{http: &http.Client{}}
 	if err := json.Unmarshal(text, &c.at); err != nil {
-		return nil, nil //nolint:nilerr,nilnil // left half-written by a crash: nobody serves it
+		return nil, nil //nolint:nilnil // left half-written by a crash: nobody serves it
 	}
 	probe, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if _, err := call[struct{}](probe, c, "ping", struct{}{}); err != nil {
-		return nil, nil //nolint:nilerr,nilnil // left behind by a crash: nobody serves it
+		return nil, nil //nolint:nilnil // left behind by a crash: nobody serves it
 	}
 	return c, nil
 }

@@ -98,4 +98,4 @@ func fileSource(path string, size int64) ImportSource {
 }
 
 // errStopped ends a walk whose work was given up.
-var errStopped = errors.New("stopped") //nolint:gochecknoglobals // a sentinel
+var errStopped = errors.New("stopped")

@@ -178,8 +178,7 @@ func edits(a, b string) int {
 
 // plain is the reason of a file's error without the path, which the caller names.
 func plain(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err.Error()
 	}
 	return err.Error()

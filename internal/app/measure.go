@@ -26,14 +26,14 @@ func (a *App) measure() {
 	}
 	for _, g := range []struct {
 		name, help string
-		value      func(s cache.Stats) int64
+		value      func(s cache.Stats) float64
 	}{
-		{"ward_cache_hits", "Answers from the cache since the start.", func(s cache.Stats) int64 { return s.Hits }},
-		{"ward_cache_misses", "Answers that were not in the cache.", func(s cache.Stats) int64 { return s.Misses }},
-		{"ward_cache_stale", "Answers found but no longer true.", func(s cache.Stats) int64 { return s.Stale }},
-		{"ward_cache_bypassed", "Answers not looked up because other processes could not be heard.", func(s cache.Stats) int64 { return s.Bypassed }},
-		{"ward_cache_bytes", "Memory of the cache.", func(s cache.Stats) int64 { return int64(s.Bytes) }},
+		{"ward_cache_hits", "Answers from the cache since the start.", func(s cache.Stats) float64 { return float64(s.Hits) }},
+		{"ward_cache_misses", "Answers that were not in the cache.", func(s cache.Stats) float64 { return float64(s.Misses) }},
+		{"ward_cache_stale", "Answers found but no longer true.", func(s cache.Stats) float64 { return float64(s.Stale) }},
+		{"ward_cache_bypassed", "Answers not looked up because other processes could not be heard.", func(s cache.Stats) float64 { return float64(s.Bypassed) }},
+		{"ward_cache_bytes", "Memory of the cache.", func(s cache.Stats) float64 { return float64(s.Bytes) }},
 	} {
-		m.GaugeFunc(g.name, g.help, func() float64 { return float64(g.value(a.Backends.Cache.Stats())) })
+		m.GaugeFunc(g.name, g.help, func() float64 { return g.value(a.Backends.Cache.Stats()) })
 	}
 }

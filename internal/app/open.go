@@ -151,7 +151,7 @@ func (o opener) cache(ctx context.Context, b *Backends) (*cache.Cache, *redis.Ti
 		deps.Tier, deps.Sealer = tier, sealer
 		deps.Guard = resilience.New(resilience.Config{Name: "redis", Timeout: 250 * time.Millisecond, Attempts: 1})
 	}
-	c, err := cache.New(ctx, cache.Config{Bytes: uint64(o.config.Cache.Size)}, deps)
+	c, err := cache.New(ctx, cache.Config{Bytes: uint64(o.config.Cache.Size)}, deps) //nolint:gosec // a size is never negative
 	return c, tier, err
 }
 

@@ -103,7 +103,7 @@ func masked(secret, value string) string {
 // check says why the text can't be the setting's value; "" when it can.
 func (s *Setting) check(text string) string {
 	v := reflect.New(s.field.Type())
-	if u, ok := v.Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v); ok {
 		if err := u.UnmarshalText([]byte(text)); err != nil {
 			return err.Error()
 		}

@@ -40,7 +40,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Is makes two faults equal for errors.Is when they have the same code and message.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is compares this link of the chain only
+	t, ok := target.(*Error) // this link of the chain only
 	return ok && t.Code == e.Code && t.Message == e.Message
 }
 
@@ -105,7 +105,7 @@ func Message(err error) string {
 	if e, ok := Of(err); ok && e.Code != CodeInternal {
 		return e.Message
 	}
-	switch CodeOf(err) { //nolint:exhaustive // the other codes come from a fault
+	switch CodeOf(err) {
 	case CodeTimeout:
 		return "the request took longer than it may"
 	case CodeCanceled:

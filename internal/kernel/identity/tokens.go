@@ -167,7 +167,7 @@ func (t *Tokens) query(ctx context.Context, rest string, args ...any) (found []T
 		found = nil
 		return q.Query(ctx, "SELECT id, hash, tenant_id, role, name, created, expires, revoked FROM identity_token "+rest, func(r db.Row) error {
 			token := Token{
-				ID: r.Text(0), TenantID: int32(r.Int64(2)), Role: r.Text(3), Name: r.Text(4),
+				ID: r.Text(0), TenantID: int32(r.Int64(2)), Role: r.Text(3), Name: r.Text(4), //nolint:gosec // an int4
 				Created: moment(r.Int64(5)), Expires: moment(r.Int64(6)), Revoked: moment(r.Int64(7)),
 			}
 			copy(token.hash[:], r.Bytes(1))

@@ -2,7 +2,6 @@ package serve_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -70,7 +69,7 @@ func BenchmarkOverTCP(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			server := httptest.NewServer(h)
 			defer server.Close()
-			request := fmt.Sprintf("GET /t/demo/bench/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer doctor\r\n\r\n")
+			request := "GET /t/demo/bench/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer doctor\r\n\r\n"
 			b.SetParallelism(32)
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {

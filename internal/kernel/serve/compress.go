@@ -34,7 +34,7 @@ func negotiate(header string) encoding {
 	for part := range strings.SplitSeq(header, ",") {
 		name, parameter, _ := strings.Cut(part, ";")
 		q := quality(parameter)
-		e := identity
+		var e encoding
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "gzip", "x-gzip":
 			e = gzipped
@@ -110,7 +110,7 @@ func (c *compressors) pool(e encoding) *sync.Pool {
 }
 
 func (c *compressors) get(e encoding, w io.Writer) compressor {
-	z := c.pool(e).Get().(compressor) //nolint:errcheck,forcetypeassert // the pools hold nothing else
+	z := c.pool(e).Get().(compressor) // the pools hold nothing else
 	z.Reset(w)
 	return z
 }

@@ -56,7 +56,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err e
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code.Status())
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
+		_, _ = w.Write(body) //nolint:gosec // JSON, and said to be
 	}
 }
 

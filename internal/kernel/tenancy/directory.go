@@ -137,7 +137,7 @@ func (d *Directory) Create(ctx context.Context, slug, name string, settings Sett
 		}
 		taken := false
 		err := tx.Query(ctx, "SELECT coalesce(max(id), 0), coalesce(sum(CASE WHEN slug = $1 THEN 1 ELSE 0 END), 0) FROM tenancy_tenant", func(r db.Row) error {
-			t.ID, taken = int32(r.Int64(0))+1, r.Int64(1) > 0
+			t.ID, taken = int32(r.Int64(0))+1, r.Int64(1) > 0 //nolint:gosec // an int4
 			return nil
 		}, slug)
 		if err != nil {
@@ -202,7 +202,7 @@ func (d *Directory) query(ctx context.Context, rest string, args ...any) (found 
 		return q.Query(ctx, "SELECT id, slug, name, status, settings, created FROM tenancy_tenant "+rest, func(r db.Row) error {
 			settings, err := ParseSettings(r.Text(4))
 			found = append(found, Tenant{
-				Tenant: scope.Tenant{ID: int32(r.Int64(0)), Slug: r.Text(1)}, Name: r.Text(2), Status: r.Text(3),
+				Tenant: scope.Tenant{ID: int32(r.Int64(0)), Slug: r.Text(1)}, Name: r.Text(2), Status: r.Text(3), //nolint:gosec // an int4
 				Settings: settings, Created: time.UnixMilli(r.Int64(5)).UTC(),
 			})
 			return err
