@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"ward/internal/backend/db"
-	"ward/internal/base/fault"
 )
 
 // CustomPlan begins the text of a statement that is to be planned for its values each time: where a generic plan would be much
@@ -120,8 +119,6 @@ func (c *conn) shaped(ctx context.Context, verb byte, table string, names []stri
 func (c *conn) prepareFixed(ctx context.Context, name, sql string) (*statement, error) {
 	st := &statement{name: name, sql: sql, results: []byte{0, 0}}
 	c.out = putParse(c.out, name, sql)
-	if _, err := c.round(ctx, st, nil); err != nil {
-		return nil, fault.Internal("postgres: %s can't be prepared", name).With(err)
-	}
-	return st, nil
+	_, err := c.round(ctx, st, nil)
+	return st, err
 }

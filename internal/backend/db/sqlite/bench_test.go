@@ -11,6 +11,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"ward/internal/backend/db"
+	"ward/internal/backend/db/dbtest"
 	"ward/internal/backend/db/sqlite"
 	"ward/internal/base/scope"
 )
@@ -52,32 +53,13 @@ func bareOpen(b *testing.B) *zombiezen.Conn {
 	return c
 }
 
-// compare runs the bare loop and then the seam's as sub-benchmarks and prints the ratio.
-func compare(b *testing.B, unit string, perOp float64, bare, seam func(b *testing.B)) {
-	b.Helper()
-	rates := map[string]float64{}
-	run := func(name string, f func(b *testing.B)) {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			f(b)
-			rates[name] = perOp * float64(b.N) / b.Elapsed().Seconds()
-			b.ReportMetric(rates[name], unit)
-			if name == "seam" && rates["bare"] > 0 {
-				b.ReportMetric(rates["seam"]/rates["bare"], "of-bare")
-			}
-		})
-	}
-	run("bare", bare)
-	run("seam", seam)
-}
-
 const benchRows = 100_000
 
 const fillText = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 100000) INSERT INTO bench_row SELECT i, randomblob(300) FROM n"
 
 func BenchmarkPointRead(b *testing.B) {
 	const text = "SELECT rid, body FROM bench_row WHERE rid = $1"
-	compare(b, "reads/s", 1, func(b *testing.B) {
+	dbtest.Compare(b, "reads/s", 1, func(b *testing.B) {
 		c := bareOpen(b)
 		if err := sqlitex.ExecuteTransient(c, fillText, nil); err != nil {
 			b.Fatal(err)
@@ -126,7 +108,7 @@ func BenchmarkLookup100(b *testing.B) {
 			keys[k] = int64((i*100+k)*7919%benchRows + 1)
 		}
 	}
-	compare(b, "rows/s", 100, func(b *testing.B) {
+	dbtest.Compare(b, "rows/s", 100, func(b *testing.B) {
 		c := bareOpen(b)
 		if err := sqlitex.ExecuteTransient(c, fillText, nil); err != nil {
 			b.Fatal(err)
@@ -170,34 +152,13 @@ func BenchmarkLookup100(b *testing.B) {
 	})
 }
 
-// unit is what a created resource writes: a row with a body of 300 bytes and 12 narrow index rows.
-type unit struct {
-	rid  int64
-	body []byte
-	keys [][]byte
-}
-
-func makeUnit(n int64) unit {
-	u := unit{rid: n, body: make([]byte, 300), keys: make([][]byte, 12)}
-	x := uint64(n)
-	for k := range u.keys {
-		x = x*6364136223846793005 + 1442695040888963407
-		key := make([]byte, 12)
-		for j := range 8 {
-			key[j] = byte(x >> (8 * j))
-		}
-		u.keys[k] = key
-	}
-	return u
-}
-
-func bareUnit(c *zombiezen.Conn, u unit) error {
+func bareUnit(c *zombiezen.Conn, u dbtest.Unit) error {
 	row, err := c.Prepare("INSERT INTO bench_row (rid, body) VALUES ($1, $2)")
 	if err != nil {
 		return err
 	}
-	row.BindInt64(1, u.rid)
-	row.BindBytes(2, u.body)
+	row.BindInt64(1, u.ID)
+	row.BindBytes(2, u.Body)
 	if _, err := row.Step(); err != nil {
 		return err
 	}
@@ -205,10 +166,10 @@ func bareUnit(c *zombiezen.Conn, u unit) error {
 	if err != nil {
 		return err
 	}
-	for a, k := range u.keys {
+	for a, k := range u.Keys {
 		index.BindInt64(1, int64(a))
 		index.BindBytes(2, k)
-		index.BindInt64(3, u.rid)
+		index.BindInt64(3, u.ID)
 		if _, err := index.Step(); err != nil {
 			return err
 		}
@@ -217,32 +178,16 @@ func bareUnit(c *zombiezen.Conn, u unit) error {
 	return nil
 }
 
-func seamUnits(ctx context.Context, tx db.Tx, us []unit) error {
-	rids, bodies := make([]int64, 0, len(us)), make([][]byte, 0, len(us))
-	atoms, keys, owners := make([]int64, 0, 12*len(us)), make([][]byte, 0, 12*len(us)), make([]int64, 0, 12*len(us))
-	for _, u := range us {
-		rids, bodies = append(rids, u.rid), append(bodies, u.body)
-		for a, k := range u.keys {
-			atoms, keys, owners = append(atoms, int64(a)), append(keys, k), append(owners, u.rid)
-		}
-	}
-	if _, err := tx.Insert(ctx, "bench_row", db.Col("rid", rids), db.Col("body", bodies)); err != nil {
-		return err
-	}
-	_, err := tx.Insert(ctx, "bench_index", db.Col("atom", atoms), db.Col("key", keys), db.Col("rid", owners))
-	return err
-}
-
 // BenchmarkInsertGroups writes 64 units per transaction, one goroutine.
 func BenchmarkInsertGroups(b *testing.B) {
 	const size = 64
-	compare(b, "units/s", size, func(b *testing.B) {
+	dbtest.Compare(b, "units/s", size, func(b *testing.B) {
 		c := bareOpen(b)
 		b.ResetTimer()
 		for i := range b.N {
 			_ = sqlitex.Execute(c, "BEGIN IMMEDIATE", nil)
 			for k := range size {
-				if err := bareUnit(c, makeUnit(int64(i*size+k+1))); err != nil {
+				if err := bareUnit(c, dbtest.NewUnit(int64(i*size+k+1))); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -252,13 +197,13 @@ func BenchmarkInsertGroups(b *testing.B) {
 		}
 	}, func(b *testing.B) {
 		d, ctx := benchOpen(b)
-		us := make([]unit, size)
+		us := make([]dbtest.Unit, size)
 		b.ResetTimer()
 		for i := range b.N {
 			for k := range us {
-				us[k] = makeUnit(int64(i*size + k + 1))
+				us[k] = dbtest.NewUnit(int64(i*size + k + 1))
 			}
-			if err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error { return seamUnits(ctx, tx, us) }); err != nil {
+			if err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error { return dbtest.InsertUnits(ctx, tx, us) }); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -267,12 +212,12 @@ func BenchmarkInsertGroups(b *testing.B) {
 
 // BenchmarkGroupCommit writes one unit per call from 64 goroutines; bare is a transaction of its own for each.
 func BenchmarkGroupCommit(b *testing.B) {
-	compare(b, "units/s", 1, func(b *testing.B) {
+	dbtest.Compare(b, "units/s", 1, func(b *testing.B) {
 		c := bareOpen(b)
 		b.ResetTimer()
 		for i := range b.N {
 			_ = sqlitex.Execute(c, "BEGIN IMMEDIATE", nil)
-			if err := bareUnit(c, makeUnit(int64(i+1))); err != nil {
+			if err := bareUnit(c, dbtest.NewUnit(int64(i+1))); err != nil {
 				b.Fatal(err)
 			}
 			if err := sqlitex.Execute(c, "COMMIT", nil); err != nil {
@@ -286,8 +231,8 @@ func BenchmarkGroupCommit(b *testing.B) {
 		b.ResetTimer()
 		b.RunParallel(func(p *testing.PB) {
 			for p.Next() {
-				u := []unit{makeUnit(n.Add(1))}
-				if err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error { return seamUnits(ctx, tx, u) }); err != nil {
+				u := []dbtest.Unit{dbtest.NewUnit(n.Add(1))}
+				if err := d.Write(ctx, func(ctx context.Context, tx db.Tx) error { return dbtest.InsertUnits(ctx, tx, u) }); err != nil {
 					b.Error(err)
 				}
 			}
@@ -300,13 +245,15 @@ func BenchmarkGroupCommit(b *testing.B) {
 // BenchmarkBatcher writes one unit per call from 64 goroutines through a Batcher: rows of many callers in one statement.
 func BenchmarkBatcher(b *testing.B) {
 	d, ctx := benchOpen(b)
-	batcher := db.NewBatcher(d, func(ctx context.Context, tx db.Tx, us []unit, _ []error) error { return seamUnits(ctx, tx, us) }, db.BatcherOptions{})
+	batcher := db.NewBatcher(d, func(ctx context.Context, tx db.Tx, us []dbtest.Unit, _ []error) error {
+		return dbtest.InsertUnits(ctx, tx, us)
+	}, db.BatcherOptions{})
 	var n atomic.Int64
 	b.SetParallelism(32)
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			if err := batcher.Do(ctx, makeUnit(n.Add(1))); err != nil {
+			if err := batcher.Do(ctx, dbtest.NewUnit(n.Add(1))); err != nil {
 				b.Error(err)
 			}
 		}
