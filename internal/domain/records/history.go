@@ -30,23 +30,19 @@ type historyPage struct {
 // The current version is read before the superseded ones: a version that is superseded between the two statements
 // is then seen twice, which merging corrects, and never missed.
 const (
-	historyOfOne = `SELECT h.rid, h.version, h.seq, h.op, h.body, h.type, r.id
+	historyColumns = `SELECT h.rid, h.version, h.seq, h.op, h.body, h.type, r.id
 FROM records_history h JOIN records_resource r ON r.rid = h.rid
-WHERE h.rid = $1 AND h.seq < $2 AND h.seq >= $3
-  AND ($4 = 0 OR COALESCE((SELECT n.seq FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.seq) > $4)
-ORDER BY h.version DESC LIMIT $5`
+WHERE `
+	historyOfOne  = historyColumns + `h.rid = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.version DESC LIMIT $4`
+	historyOfType = historyColumns + `h.type = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.seq DESC LIMIT $4`
+	historyOfAll  = historyColumns + `h.seq < $1 AND h.seq >= $2 ORDER BY h.seq DESC LIMIT $3`
 
-	historyOfType = `SELECT h.rid, h.version, h.seq, h.op, h.body, h.type, r.id
-FROM records_history h JOIN records_resource r ON r.rid = h.rid
-WHERE h.type = $1 AND h.seq < $2 AND h.seq >= $3
-  AND ($4 = 0 OR COALESCE((SELECT n.seq FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.seq) > $4)
-ORDER BY h.seq DESC LIMIT $5`
+	// stillCurrent restricts to versions that the next one had not yet replaced, for _at.
+	stillCurrent = `COALESCE((SELECT n.seq FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.seq) > `
 
-	historyOfAll = `SELECT h.rid, h.version, h.seq, h.op, h.body, h.type, r.id
-FROM records_history h JOIN records_resource r ON r.rid = h.rid
-WHERE h.seq < $1 AND h.seq >= $2
-  AND ($3 = 0 OR COALESCE((SELECT n.seq FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.seq) > $3)
-ORDER BY h.seq DESC LIMIT $4`
+	historyOfOneAt  = historyColumns + stillCurrent + `$5 AND h.rid = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.version DESC LIMIT $4`
+	historyOfTypeAt = historyColumns + stillCurrent + `$5 AND h.type = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.seq DESC LIMIT $4`
+	historyOfAllAt  = historyColumns + stillCurrent + `$4 AND h.seq < $1 AND h.seq >= $2 ORDER BY h.seq DESC LIMIT $3`
 
 	currentOfType = `SELECT rid, version, seq, op, body, type, id FROM records_resource
 WHERE type = $1 AND seq < $2 AND seq >= $3 ORDER BY seq DESC LIMIT $4`
@@ -84,6 +80,12 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 		}
 		return err
 	}
+	superseded := func(plain, at string, args ...any) error {
+		if end == 0 {
+			return q.Query(ctx, plain, add, args...)
+		}
+		return q.Query(ctx, at, add, append(args, end)...)
+	}
 	page.total = -1
 	switch {
 	case h.id != "":
@@ -97,8 +99,7 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 		if h.since.IsZero() && h.from.IsZero() {
 			page.total = v.Number
 		}
-		err = q.Query(ctx, historyOfOne, add, v.RID, before, least, end, limit)
-		if err != nil {
+		if err := superseded(historyOfOne, historyOfOneAt, v.RID, before, least, limit); err != nil {
 			return page, err
 		}
 	case h.typ != "":
@@ -106,14 +107,14 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 		if err := q.Query(ctx, currentOfType, add, number, before, least, limit); err != nil {
 			return page, err
 		}
-		if err := q.Query(ctx, historyOfType, add, number, before, least, end, limit); err != nil {
+		if err := superseded(historyOfType, historyOfTypeAt, number, before, least, limit); err != nil {
 			return page, err
 		}
 	default:
 		if err := s.currentOfAll(ctx, q, before, least, limit, add); err != nil {
 			return page, err
 		}
-		if err := q.Query(ctx, historyOfAll, add, before, least, end, limit); err != nil {
+		if err := superseded(historyOfAll, historyOfAllAt, before, least, limit); err != nil {
 			return page, err
 		}
 	}

@@ -74,6 +74,11 @@ func (c *client) as(role string) *client {
 	return &other
 }
 
+func (c *client) tenant() scope.Tenant {
+	sc, _ := scope.From(c.ctx)
+	return sc.Tenant
+}
+
 // reply is what the server answered.
 type reply struct {
 	status int

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"ward/internal/base/scope"
 )
 
 func TestOperation_Validate(t *testing.T) {
@@ -237,8 +235,7 @@ func TestParameter_AddedByTheTenant(t *testing.T) {
 func (c *client) index(t *testing.T) {
 	t.Helper()
 	c.s.parameters.grace = 0
-	sc, _ := scope.From(c.ctx)
-	if err := c.s.parameters.indexTenant(c.ctx, sc.Tenant); err != nil {
+	if err := c.s.parameters.indexTenant(c.ctx, c.tenant()); err != nil {
 		t.Fatal(err)
 	}
 }
