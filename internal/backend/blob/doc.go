@@ -7,9 +7,9 @@
 //     path nowhere but below the tenant's folder. Keys hold ids, never names or anything else of a patient's.
 //   - A put is atomic: a reader sees the old blob, then the new one, never half of one, and after an acknowledged put the new one is there
 //     after a crash. A put that fails or is given up leaves what was.
-//   - Every blob ends with a trailer of 128 bytes (size, time, SHA-256, media type, written when the content has passed), which is how one
-//     stream of unknown length gets a checksum without being held in memory. Reading all of a blob verifies it; a damaged or cut blob is an
-//     error at its end, never a short success.
+//   - Every blob is stored with a head (time, media type) and a tail (size, SHA-256 of the content, written when it has passed), which is how one
+//     stream of unknown length gets a checksum without being held in memory, and is read back in one request. Reading all of a blob verifies it; a
+//     damaged or cut blob is an error at its end, never a short success.
 //
 // Errors: NotFound, Invalid for a key that can't be one, Full when there is no room, Unavailable when the server can't be reached, Internal for a damaged
 // blob. Those of a broken stream that is being put are passed on.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
 	"iter"
 	"strconv"
@@ -47,7 +45,7 @@ type Opened struct {
 	Version string // changes whenever something is put under the name
 }
 
-// Entry is a name and its size in bytes, trailer included.
+// Entry is a name and the bytes under it.
 type Entry struct {
 	Name string
 	Size int64
@@ -147,79 +145,85 @@ func (s *Store) Put(ctx context.Context, key, mediaType string, r io.Reader, siz
 	if len(mediaType) > maxMediaType {
 		return Info{}, fault.Invalid("a media type of %d bytes: it may have %d", len(mediaType), maxMediaType)
 	}
-	w := &sealing{r: r, hash: sha256.New(), declared: size, info: Info{Key: key, MediaType: mediaType, Stored: s.clock.Now().UTC().Truncate(time.Millisecond)}}
+	f := newFraming(r, size, Info{Key: key, MediaType: mediaType, Stored: s.clock.Now().UTC().Truncate(time.Millisecond)})
 	total := int64(-1)
 	if size >= 0 {
-		total = size + trailerSize
+		total = size + frameSize
 	}
-	if err := s.driver.Put(ctx, n, w, total); err != nil {
-		if w.failed != nil {
-			return Info{}, w.failed
+	if err := s.driver.Put(ctx, n, f, total); err != nil {
+		if f.failed != nil {
+			return Info{}, f.failed
 		}
 		return Info{}, err
 	}
-	if !w.done() {
+	if !f.done() {
 		return Info{}, fault.Internal("the driver did not read the whole stream")
 	}
-	return w.info, nil
+	return f.info, nil
 }
 
-// Get gives a blob's content from its beginning. Reading to the end verifies it: where the content is not what was put, the last Read gives an error
-// instead of io.EOF.
+// Get gives a blob's content from its beginning, in one request. Reading to the end verifies it: where the content is not what was put, the last Read gives
+// an error instead of io.EOF. info is without SHA256.
 func (s *Store) Get(ctx context.Context, key string) (r io.ReadCloser, info Info, err error) {
 	defer fault.Op(&err, "blob.Get", key)
-	var body io.ReadCloser
-	info, body, err = s.open(ctx, key, func(i Info) (offset, length int64, err error) { return 0, i.Size, nil })
-	if err != nil {
-		return nil, Info{}, err
-	}
-	return &verifying{body: body, hash: sha256.New(), want: info, left: info.Size}, info, nil
-}
-
-// open reads the trailer, then the part of the content that span chooses, of one and the same version.
-func (s *Store) open(ctx context.Context, key string, span func(Info) (offset, length int64, err error)) (Info, io.ReadCloser, error) {
 	n, err := name(ctx, key)
 	if err != nil {
-		return Info{}, nil, err
+		return nil, Info{}, err
 	}
-	for {
-		info, version, err := s.head(ctx, n, key)
-		if err != nil {
-			return Info{}, nil, err
-		}
-		offset, length, err := span(info)
-		if err != nil {
-			return Info{}, nil, err
-		}
-		if length == 0 {
-			return info, io.NopCloser(strings.NewReader("")), nil
-		}
-		o, err := s.driver.Open(ctx, n, Span{offset, length, version})
-		if fault.Is(err, fault.CodePrecondition) {
-			continue // replaced in between
-		}
-		return info, o.Body, err
-	}
-}
-
-// Range gives length bytes of a blob's content from offset, fewer when it ends before. They are not verified.
-//
-// Errors: also Invalid when offset or length is negative or the blob ends before offset.
-func (s *Store) Range(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, info Info, err error) {
-	defer fault.Op(&err, "blob.Range", key)
-	if offset < 0 || length < 0 {
-		return nil, Info{}, fault.Invalid("a range from %d of %d bytes", offset, length)
-	}
-	info, r, err = s.open(ctx, key, func(i Info) (int64, int64, error) {
-		if offset > i.Size {
-			return 0, 0, fault.Invalid("a range from %d: the blob has %d bytes", offset, i.Size)
-		}
-		return offset, min(length, i.Size-offset), nil
-	})
+	o, err := s.driver.Open(ctx, n, Span{Length: -1})
 	if err != nil {
 		return nil, Info{}, err
 	}
-	return r, info, nil
+	info = Info{Key: key, Size: o.Total - frameSize}
+	if err := readHead(o.Body, &info); err != nil {
+		_ = o.Body.Close()
+		return nil, Info{}, err
+	}
+	return &verifying{body: o.Body, hash: sha256.New(), info: info, left: info.Size}, info, nil
+}
+
+func readHead(r io.Reader, info *Info) error {
+	var head [headSize]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err //nolint:wrapcheck // the driver's own
+	}
+	if info.Size < 0 || !decodeHead(head[:], info) {
+		return errDamaged(info.Key)
+	}
+	return nil
+}
+
+// Range gives length bytes of a blob's content from offset, fewer when it ends before, in one request. They are not verified. size is the whole content's.
+//
+// Errors: also Invalid when offset or length is negative or the content ends before offset.
+func (s *Store) Range(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, size int64, err error) {
+	defer fault.Op(&err, "blob.Range", key)
+	if offset < 0 || length < 0 {
+		return nil, 0, fault.Invalid("a range from %d of %d bytes", offset, length)
+	}
+	n, err := name(ctx, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	o, err := s.driver.Open(ctx, n, Span{Offset: headSize + offset, Length: length})
+	if err != nil {
+		return nil, 0, err
+	}
+	size = o.Total - frameSize
+	if size < 0 || offset > size {
+		_ = o.Body.Close()
+		if size < 0 {
+			return nil, 0, errDamaged(key)
+		}
+		return nil, 0, fault.Invalid("a range from %d: the blob has %d bytes", offset, size)
+	}
+	return limited{io.LimitReader(o.Body, size-offset), o.Body}, size, nil
+}
+
+// limited ends before the tail.
+type limited struct {
+	io.Reader
+	io.Closer
 }
 
 // Head describes a blob.
@@ -229,29 +233,34 @@ func (s *Store) Head(ctx context.Context, key string) (info Info, err error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info, _, err = s.head(ctx, n, key)
-	return info, err
-}
-
-func (s *Store) head(ctx context.Context, name, key string) (Info, string, error) {
-	o, err := s.driver.Open(ctx, name, Span{Offset: -trailerSize, Length: trailerSize})
-	if err != nil {
-		return Info{}, "", err
-	}
-	defer o.Body.Close()
-	var t [trailerSize]byte
-	if _, err := io.ReadFull(o.Body, t[:]); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			err = errDamaged(key)
+	for {
+		head, err := s.driver.Open(ctx, n, Span{Length: headSize})
+		if err != nil {
+			return Info{}, err
 		}
-		return Info{}, "", err
+		info = Info{Key: key, Size: head.Total - frameSize}
+		err = readHead(head.Body, &info)
+		_ = head.Body.Close()
+		if err != nil {
+			return Info{}, err
+		}
+		tail, err := s.driver.Open(ctx, n, Span{Offset: -tailSize, Length: tailSize, Version: head.Version})
+		if fault.Is(err, fault.CodePrecondition) {
+			continue // replaced in between
+		}
+		if err != nil {
+			return Info{}, err
+		}
+		b, err := io.ReadAll(tail.Body)
+		_ = tail.Body.Close()
+		if err != nil {
+			return Info{}, err //nolint:wrapcheck // the driver's own
+		}
+		if !decodeTail(b, &info) {
+			return Info{}, errDamaged(key)
+		}
+		return info, nil
 	}
-	info, ok := decodeTrailer(t[:])
-	if !ok || info.Size+trailerSize != o.Total {
-		return Info{}, "", errDamaged(key)
-	}
-	info.Key = key
-	return info, o.Version, nil
 }
 
 // Delete removes a blob; one that is not there is fine.
@@ -291,7 +300,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[Listed
 				yield(Listed{}, err)
 				return
 			}
-			if !yield(Listed{Key: strings.TrimPrefix(e.Name, folder), Size: max(e.Size-trailerSize, 0)}, nil) {
+			if !yield(Listed{Key: strings.TrimPrefix(e.Name, folder), Size: max(e.Size-frameSize, 0)}, nil) {
 				return
 			}
 		}
@@ -303,85 +312,4 @@ func (s *Store) Check(ctx context.Context) error { return s.driver.Check(ctx) }
 
 func errDamaged(key string) error {
 	return fault.Internal("blob %s is damaged", key)
-}
-
-// errBroken is what drivers see of a stream that broke. It never is io.ErrUnexpectedEOF, which S3 clients take for a short last part.
-var errBroken = errors.New("the stream that is being put broke")
-
-// sealing reads the content and then gives its trailer.
-type sealing struct {
-	r        io.Reader
-	hash     hash.Hash
-	declared int64
-	info     Info
-	trailer  []byte // what is left of it, nil before the content's end
-	ended    bool
-	failed   error
-}
-
-func (s *sealing) done() bool { return s.ended && len(s.trailer) == 0 }
-
-func (s *sealing) Read(p []byte) (int, error) {
-	if s.failed != nil {
-		return 0, errBroken
-	}
-	if !s.ended {
-		n, err := s.r.Read(p)
-		s.hash.Write(p[:n])
-		s.info.Size += int64(n)
-		switch {
-		case err != nil && !errors.Is(err, io.EOF):
-			s.failed = err
-		case s.declared >= 0 && (s.info.Size > s.declared || err != nil && s.info.Size < s.declared):
-			s.failed = fault.Invalid("the content has not the %d bytes that were announced", s.declared)
-		case err != nil:
-			s.ended = true
-			s.hash.Sum(s.info.SHA256[:0])
-			s.trailer = encodeTrailer(s.info)
-		}
-		if s.failed != nil {
-			return 0, errBroken
-		}
-		if n > 0 || !s.ended {
-			return n, nil
-		}
-	}
-	if len(s.trailer) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, s.trailer)
-	s.trailer = s.trailer[n:]
-	return n, nil
-}
-
-// verifying passes the content on and gives an error at the end of one that is not what was put.
-type verifying struct {
-	body io.ReadCloser
-	hash hash.Hash
-	want Info
-	left int64
-	err  error
-}
-
-func (v *verifying) Read(p []byte) (int, error) {
-	if v.err != nil {
-		return 0, v.err
-	}
-	n, err := v.body.Read(p)
-	v.hash.Write(p[:n])
-	v.left -= int64(n)
-	if err != nil {
-		if errors.Is(err, io.EOF) && (v.left != 0 || [sha256.Size]byte(v.hash.Sum(nil)) != v.want.SHA256) {
-			err = errDamaged(v.want.Key)
-		}
-		v.err = err
-	}
-	return n, err
-}
-
-func (v *verifying) Close() error {
-	if err := v.body.Close(); err != nil {
-		return fmt.Errorf("close: %w", err)
-	}
-	return nil
 }

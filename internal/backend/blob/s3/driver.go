@@ -1,7 +1,7 @@
 // Package s3 keeps blobs in an S3 bucket.
 //
 // A blob of up to 1 MB is one request; a larger one is uploaded in parts while it streams, and appears when all of it has arrived. Every part
-// carries a checksum that the server verifies. Each upload of unknown or large size holds one part (16 MB) in memory. The guard gives a
+// carries its SHA-256, which the server verifies. Each upload of more holds one part (16 MB) in memory. The guard gives a
 // breaker and a bound on calls at once; it must not retry and must not limit the time of a call, because bodies are streams:
 // the client retries single requests and limits the time to connect and to answer.
 package s3
@@ -9,6 +9,8 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"iter"
@@ -49,6 +51,8 @@ const (
 	oneRequest = 1 << 20  // bytes of a blob that is put in one request
 	partSize   = 16 << 20 // bytes; 10,000 parts are 160 GB
 	retries    = 3
+	abortLimit = 5 * time.Second
+	mediaType  = "application/octet-stream"
 )
 
 // Open uses the bucket of a URL: s3://access:secret@host:port/bucket/prefix?region=eu-west-1&insecure=true, where insecure means http. Without access and
@@ -104,27 +108,69 @@ func Open(raw string, deps Deps) (*Driver, error) {
 func (d *Driver) Close() { d.idle() }
 
 // Put implements blob.Driver.
-func (d *Driver) Put(ctx context.Context, name string, r io.Reader, size int64) error {
-	first, err := io.ReadAll(io.LimitReader(r, oneRequest+1))
+func (d *Driver) Put(ctx context.Context, name string, r io.Reader, _ int64) error {
+	part, last, err := fill(r, oneRequest)
 	if err != nil {
-		return err //nolint:wrapcheck // the stream's own
+		return err
 	}
-	options := minio.PutObjectOptions{PartSize: partSize, AutoChecksum: minio.ChecksumFullObjectCRC32C, ContentType: "application/octet-stream"}
 	begun := false
 	return d.guard.Do(ctx, func(context.Context) error {
 		if begun {
 			return fault.Internal("a stream can't be put twice: the guard must not retry")
 		}
 		begun = true
-		var err error
-		if len(first) <= oneRequest {
-			options.DisableMultipart = true
-			_, err = d.core.Client.PutObject(ctx, d.bucket, d.prefix+name, bytes.NewReader(first), int64(len(first)), options)
-		} else {
-			_, err = d.core.Client.PutObject(ctx, d.bucket, d.prefix+name, io.MultiReader(bytes.NewReader(first), r), size, options)
+		if last {
+			_, err := d.core.PutObject(ctx, d.bucket, d.prefix+name, bytes.NewReader(part), int64(len(part)), "", sum(part), minio.PutObjectOptions{ContentType: mediaType})
+			return failed(ctx, err)
 		}
-		return failed(ctx, err)
+		return d.putParts(ctx, d.prefix+name, io.MultiReader(bytes.NewReader(part), r))
 	})
+}
+
+// putParts uploads a stream in parts. Until the last has arrived nothing is changed.
+func (d *Driver) putParts(ctx context.Context, object string, r io.Reader) (err error) {
+	upload, err := d.core.NewMultipartUpload(ctx, d.bucket, object, minio.PutObjectOptions{ContentType: mediaType})
+	if err != nil {
+		return failed(ctx, err)
+	}
+	defer func() {
+		if err != nil { // what stays when this fails too is for the bucket's lifecycle rule
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
+			defer cancel()
+			_ = d.core.AbortMultipartUpload(ctx, d.bucket, object, upload)
+		}
+	}()
+	var parts []minio.CompletePart
+	for last := false; !last; {
+		var part []byte
+		if part, last, err = fill(r, partSize); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err //nolint:wrapcheck // the caller's own
+		}
+		put, err := d.core.PutObjectPart(ctx, d.bucket, object, upload, len(parts)+1, bytes.NewReader(part), int64(len(part)), minio.PutObjectPartOptions{Sha256Hex: sum(part)})
+		if err != nil {
+			return failed(ctx, err)
+		}
+		parts = append(parts, minio.CompletePart{PartNumber: put.PartNumber, ETag: put.ETag})
+	}
+	_, err = d.core.CompleteMultipartUpload(ctx, d.bucket, object, upload, parts, minio.PutObjectOptions{})
+	return failed(ctx, err)
+}
+
+// fill reads up to size bytes and says whether the stream ended with them.
+func fill(r io.Reader, size int) (part []byte, last bool, err error) {
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(io.LimitReader(r, int64(size))); err != nil {
+		return nil, false, err //nolint:wrapcheck // the stream's own
+	}
+	return b.Bytes(), b.Len() < size, nil
+}
+
+func sum(part []byte) string {
+	h := sha256.Sum256(part)
+	return hex.EncodeToString(h[:])
 }
 
 // Open implements blob.Driver.
