@@ -10,6 +10,8 @@ import (
 	"ward/internal/backend/blob/blobtest"
 	"ward/internal/backend/blob/s3"
 	"ward/internal/base/fault"
+	"ward/internal/base/id"
+	"ward/internal/base/scope"
 	"ward/internal/base/testenv"
 )
 
@@ -32,7 +34,23 @@ func TestDriver(t *testing.T) {
 func TestDriver_WithPrefix(t *testing.T) {
 	t.Parallel()
 	before, after, _ := strings.Cut(testenv.URL(t, "WARD_TEST_S3"), "?")
-	blobtest.Run(t, func(t *testing.T) blob.Driver { return open(t, before+"/some/prefix?"+after, s3.Deps{}) })
+	ctx := scope.WithTenant(t.Context(), scope.Tenant{ID: 1, Slug: "one"})
+	within := blob.New(blob.Deps{Driver: open(t, before+"/some/prefix-"+id.New()+"?"+after, s3.Deps{})})
+	if _, err := within.Put(ctx, "a/k", "", strings.NewReader("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	for l, err := range within.List(ctx, "a", "") {
+		if err != nil || l != (blob.Listed{Key: "a/k", Size: 1}) {
+			t.Errorf("%v %v", l, err)
+		}
+	}
+	if info, err := within.Head(ctx, "a/k"); err != nil || info.Size != 1 {
+		t.Errorf("%v %v", info, err)
+	}
+	other := blob.New(blob.Deps{Driver: open(t, before+"/some/other?"+after, s3.Deps{})})
+	if _, err := other.Head(ctx, "a/k"); !fault.Is(err, fault.CodeNotFound) {
+		t.Errorf("under another prefix: %v", err)
+	}
 }
 
 func TestOpen_RefusesOtherURLs(t *testing.T) {

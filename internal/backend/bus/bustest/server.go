@@ -11,13 +11,13 @@ import (
 
 // Server is a NATS server of its own that a test kills and starts again, on the same port and folder.
 type Server struct {
-	t         *testing.T
+	t         testing.TB
 	port, dir string
 	process   *exec.Cmd
 }
 
 // NewServer is a server that does not run yet. It is killed when the test ends.
-func NewServer(t *testing.T) *Server {
+func NewServer(t testing.TB) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("nats-server"); err != nil {
 		testenv.Missing(t, "nats-server is not installed")
