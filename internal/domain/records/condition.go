@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"ward/internal/base/fault"
@@ -13,7 +14,7 @@ import (
 func (e *engine) conditions(ctx context.Context, typ string) ([]condition, error) {
 	list := make([]condition, 0, len(e.req.Clauses)+1)
 	if e.req.CompartmentType != "" {
-		list = append(list, e.inCompartment(typ))
+		list = append(list, e.inCompartment(ctx, typ))
 	}
 	for _, clause := range e.req.Clauses {
 		c, err := e.condition(ctx, typ, clause)
@@ -119,18 +120,8 @@ func narrow(ranges []search.Range) bool {
 }
 
 // refCondition holds for resources that refer to one of targets ("Type/id") at one of the parameters.
-func (e *engine) refCondition(typ string, params []*search.Param, targets map[string]bool) condition {
+func (e *engine) refCondition(ctx context.Context, typ string, params []*search.Param, targets map[string]bool) condition {
 	c := condition{rank: rankReference, exact: true, ranges: []search.Range{}}
-	for _, p := range params {
-		for target := range targets {
-			ranges, exact := p.RangesTo(typ, target)
-			c.ranges, c.exact = append(c.ranges, ranges...), c.exact && exact
-		}
-	}
-	if !slices.ContainsFunc(c.ranges, func(r search.Range) bool { return !r.Chart }) {
-		c.rank = rankPatient
-	}
-	c.never = len(c.ranges) == 0
 	c.holds = func(_ context.Context, _ *Version, doc *jsontape.Doc) (bool, error) {
 		found := false
 		for _, p := range params {
@@ -138,11 +129,39 @@ func (e *engine) refCondition(typ string, params []*search.Param, targets map[st
 		}
 		return found, nil
 	}
+	if slices.ContainsFunc(params, func(p *search.Param) bool { return !e.s.parameters.ready(ctx, p) }) {
+		c.rank, c.exact, c.ranges = rankNone, false, nil
+		return c
+	}
+	known := make(map[postingKey]bool, len(targets))
+	for _, p := range params {
+		for _, target := range slices.Sorted(maps.Keys(targets)) {
+			ranges, exact := p.RangesTo(typ, target)
+			c.exact = c.exact && exact
+			for _, r := range ranges {
+				// Parameters share branches: patient and subject, say.
+				if key := (postingKey{r.Atom, r.Chart, string(r.Lo)}); !known[key] {
+					known[key], c.ranges = true, append(c.ranges, r)
+				}
+			}
+		}
+	}
+	if !slices.ContainsFunc(c.ranges, func(r search.Range) bool { return !r.Chart }) {
+		c.rank = rankPatient
+	}
+	c.never = len(c.ranges) == 0
 	return c
 }
 
+// postingKey tells ranges of single keys apart.
+type postingKey struct {
+	atom  uint32
+	chart bool
+	key   string
+}
+
 // inCompartment holds for what belongs to the request's compartment (FHIR R4 compartmentdefinition.html).
-func (e *engine) inCompartment(typ string) condition {
+func (e *engine) inCompartment(ctx context.Context, typ string) condition {
 	self := e.req.CompartmentType + "/" + e.req.CompartmentID
 	var params []*search.Param
 	for _, code := range e.s.definitions.Compartment(e.req.CompartmentType).Params(typ) {
@@ -150,22 +169,24 @@ func (e *engine) inCompartment(typ string) condition {
 			params = append(params, p)
 		}
 	}
-	c := e.refCondition(typ, params, map[string]bool{self: true})
-	if typ == e.req.CompartmentType {
-		refers := c.holds
-		c = condition{rank: rankNone, holds: func(ctx context.Context, v *Version, doc *jsontape.Doc) (bool, error) {
+	c := e.refCondition(ctx, typ, params, map[string]bool{self: true})
+	if c.ranges != nil {
+		c.rank = min(c.rank, rankPatient)
+	}
+	if typ != e.req.CompartmentType || c.ranges == nil {
+		return c
+	}
+	// The resource that names the compartment is in it, and so are those of its type that refer to it.
+	refers := c.holds
+	return condition{
+		rank: rankIDs, ids: []string{e.req.CompartmentID}, ranges: c.ranges,
+		holds: func(ctx context.Context, v *Version, doc *jsontape.Doc) (bool, error) {
 			if v.ID == e.req.CompartmentID {
 				return true, nil
 			}
 			return refers(ctx, v, doc)
-		}}
-		if len(params) == 0 {
-			return idCondition([]string{e.req.CompartmentID}, false)
-		}
-		return c
+		},
 	}
-	c.rank = rankPatient
-	return c
 }
 
 const (
@@ -190,7 +211,7 @@ func (e *engine) chainCondition(ctx context.Context, typ string, clause *search.
 			targets[v.Type+"/"+v.ID] = true
 		}
 	}
-	return e.refCondition(typ, []*search.Param{clause.ParamFor(typ)}, targets), nil
+	return e.refCondition(ctx, typ, []*search.Param{clause.ParamFor(typ)}, targets), nil
 }
 
 // followCondition loads what a candidate refers to and decides on that.
@@ -292,7 +313,7 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 		if err != nil {
 			return false, err
 		}
-		refers := sub.refCondition(has.Type, []*search.Param{has.Param}, map[string]bool{typ + "/" + v.ID: true})
+		refers := sub.refCondition(ctx, has.Type, []*search.Param{has.Param}, map[string]bool{typ + "/" + v.ID: true})
 		list, err := sub.first(ctx, has.Type, []condition{refers, meets}, 1)
 		return len(list) > 0, err
 	}}, nil

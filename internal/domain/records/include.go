@@ -136,7 +136,7 @@ func (in *includer) backward(ctx context.Context, include search.Include, to []*
 			continue
 		}
 		sub := in.e.sub()
-		found, err := sub.first(ctx, typ, []condition{sub.refCondition(typ, params, targets)}, maxIncludes+1)
+		found, err := sub.first(ctx, typ, []condition{sub.refCondition(ctx, typ, params, targets)}, maxIncludes+1)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type condition struct {
 	cheap func(v *Version) bool                                                  // decides without the content
 	holds func(ctx context.Context, v *Version, doc *jsontape.Doc) (bool, error) // decides on the content
 
-	ids       []string       // only these can match; nil: no such list
+	ids       []string       // only these, and what is in ranges, can match; nil: no such list
 	ranges    []search.Range // only what is in these can match; nil: not indexed
 	exact     bool           // all that is in the ranges matches
 	rank      int            // the lower, the fewer resources are likely to be in the ranges
@@ -106,9 +106,12 @@ func (e *engine) access(ctx context.Context, typ string, conditions []condition,
 	for _, i := range leads {
 		c := conditions[i]
 		switch {
-		case c.rank == rankPatient && len(c.ranges) == 1:
+		case c.oneChart():
 			from.lead = i
 			return e.chartPlan(ctx, typ, conditions, from, false)
+		case c.rank == rankPatient && singleKey(c):
+			from.lead = i
+			return e.equalPlan(typ, conditions, from)
 		case c.rank <= rankPatient:
 			from.lead = i
 			return e.collectedPlan(ctx, typ, conditions, from)
@@ -143,6 +146,11 @@ func singleKey(c condition) bool {
 	return len(c.ranges) == 1 && c.ranges[0].Eq && !c.ranges[0].Chart
 }
 
+// oneChart says that a condition is one patient's chart.
+func (c condition) oneChart() bool {
+	return c.rank == rankPatient && len(c.ranges) == 1 && c.ranges[0].Chart
+}
+
 func without(conditions []condition, drop func(i int, c condition) bool) []condition {
 	var rest []condition
 	for i, c := range conditions {
@@ -155,7 +163,7 @@ func without(conditions []condition, drop func(i int, c condition) bool) []condi
 
 // chartPlan reads one patient's chart, and within it one code where that is asked for.
 func (e *engine) chartPlan(ctx context.Context, typ string, conditions []condition, from cursor, oldestFirst bool) (*plan, error) {
-	if from.lead < 0 || from.lead >= len(conditions) || conditions[from.lead].rank != rankPatient || len(conditions[from.lead].ranges) != 1 {
+	if from.lead < 0 || from.lead >= len(conditions) || !conditions[from.lead].oneChart() {
 		return nil, errCursor()
 	}
 	lead := conditions[from.lead]
@@ -220,7 +228,10 @@ func (e *engine) gather(ctx context.Context, typ string, c condition, most int) 
 	col := &collector{most: most}
 	if c.ids != nil {
 		rids, err := e.ridsOf(ctx, typ, c.ids)
-		return &rids, err
+		if err != nil || len(c.ranges) == 0 {
+			return &rids, err
+		}
+		col.rids = rids
 	}
 	var (
 		equal    []posting

@@ -34,6 +34,10 @@ type Page struct {
 //
 // Errors: Invalid for a bad cursor, TooCostly when the answer would take too much reading.
 func (s *Service) Search(ctx context.Context, req Request) (*Page, error) {
+	// A read of the database inside another could wait for the connection that the other holds.
+	if _, err := s.registry(ctx); err != nil {
+		return nil, err
+	}
 	var page *Page
 	err := s.db.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
 		page, err = s.search(ctx, q, req)
@@ -135,7 +139,7 @@ func (s *Service) engine(ctx context.Context, q db.Querier, req Request) (*engin
 }
 
 func (r Request) cursorBinding() string {
-	return r.CompartmentType + "/" + r.CompartmentID + "?" + r.Canonical
+	return r.CompartmentType + "/" + r.CompartmentID + " " + strings.Join(r.Types, ",") + "?" + r.Canonical
 }
 
 // types are the resource types to search, in order.

@@ -105,7 +105,7 @@ func (e *engine) orderedAccess(ctx context.Context, typ string, conditions []con
 		}
 		if c.rank == rankPatient {
 			_, _, date := e.registry.ChartParams(typ)
-			if date == nil || key.ParamFor(typ) != date || len(c.ranges) != 1 || !c.ranges[0].Chart {
+			if date == nil || key.ParamFor(typ) != date || !c.oneChart() {
 				return nil, nil
 			}
 			from.lead = i
