@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ward/internal/backend/blob"
+	"ward/internal/backend/cache/redis"
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
@@ -32,10 +33,11 @@ type Finding struct {
 }
 
 const (
-	slowSync   = 20 * time.Millisecond // of a small write: writes are slow then, not wrong
-	littleRoom = 1 << 30               // bytes free on the disk
-	muchSkew   = time.Second           // between this machine's clock and the database's
-	probeTime  = 10 * time.Second      // for each part
+	slowSync    = 20 * time.Millisecond // of a small write: writes are slow then, not wrong
+	littleRoom  = 1 << 30               // bytes free on the disk
+	muchSkew    = time.Second           // between this machine's clock and the database's
+	probeTime   = 10 * time.Second      // for each part
+	connectTime = 2 * time.Second       // for the bus, which connects in the background
 )
 
 // Examine opens each backend of the configuration by itself, tries it, and tells what it found, in order.
@@ -233,7 +235,7 @@ func (e *examination) bus(ctx context.Context) Finding {
 		select {
 		case <-ctx.Done():
 		case <-time.After(50 * time.Millisecond):
-			if e.clock.Now().Sub(began) < probeTime/2 {
+			if e.clock.Now().Sub(began) < connectTime {
 				continue
 			}
 		}
@@ -266,7 +268,7 @@ func (e *examination) cache(ctx context.Context) Finding {
 	if e.config.Embedded()[2] {
 		return Finding{Part: "cache", Says: fmt.Sprintf("in memory, %s", e.config.Cache.Size)}
 	}
-	_, tier, err := e.opener.cache(ctx, &Backends{keys: keys{seal: make([]byte, 32)}})
+	tier, err := redis.New(e.config.Cache.URL)
 	if err != nil {
 		return wrong("cache", err, "check cache.url")
 	}
