@@ -220,20 +220,22 @@ func (m *matcher) reference(b *branch, l *leaf, n jsontape.Node, v *Value) bool 
 	if !ok || !b.admits(t) {
 		return false
 	}
-	for _, want := range v.refs {
-		if string(t.text) != want {
-			continue
-		}
-		switch {
-		case !v.hasVer:
-			return true
-		case m.modifier == ModBelow:
-			return strings.HasPrefix(string(t.version), v.version)
-		default:
-			return string(t.version) == v.version
-		}
+	if !slices.Contains(v.refs, string(t.text)) && !v.isID(t) {
+		return false
 	}
-	return false
+	switch {
+	case !v.hasVer:
+		return true
+	case m.modifier == ModBelow:
+		return strings.HasPrefix(string(t.version), v.version)
+	default:
+		return string(t.version) == v.version
+	}
+}
+
+// isID says whether the value is an id without type, and the target is a local resource with that id of a type it may be.
+func (v *Value) isID(t target) bool {
+	return v.id != "" && t.local && len(t.text) == len(t.typ)+1+len(v.id) && string(t.text[len(t.typ)+1:]) == v.id && slices.Contains(v.types, t.typ)
 }
 
 // identifier compares Reference.identifier. A reference without a type that could tell is taken to resolve to any.

@@ -17,8 +17,10 @@ const (
 	maxPairBytes    = 64 << 10 // of one value, all its alternatives
 	maxValueBytes   = 4096     // of one alternative
 	maxAlternatives = 1000
-	maxDepth        = 10   // links of a chain
-	maxLinks        = 1000 // ways that all chains of a query can go
+	maxValues       = 10_000 // of all parameters, chains included
+	maxDepth        = 10     // links of a chain
+	maxLinks        = 1000   // ways that all chains of a query can go
+	maxCodings      = 50_000 // of all value sets and hierarchies of a query
 	maxIncludes     = 50
 	maxSortKeys     = 10
 	maxCount        = 1000
@@ -38,7 +40,7 @@ func Parse(r *Registry, resourceType string, pairs []Pair, opt Options) (*Query,
 	if opt.Base != "" && r.base != strings.TrimSuffix(opt.Base, "/") {
 		r = r.At(opt.Base)
 	}
-	p := parser{registry: r, opt: opt, query: &Query{}, seen: map[string]bool{}, chains: map[chainKey]chained{}}
+	p := parser{registry: r, opt: opt, query: &Query{}, seen: map[string]bool{}, chains: map[chainKey]chained{}, expanded: map[chainKey]*codingSet{}}
 	if opt.MaxCount == 0 {
 		p.opt.MaxCount = maxCount
 	}
@@ -77,6 +79,9 @@ type parser struct {
 	seen      map[string]bool // result parameters, which come once
 	chains    map[chainKey]chained
 	links     int
+	expanded  map[chainKey]*codingSet
+	codings   int
+	values    int
 }
 
 // problem is one thing wrong with a query.
@@ -223,7 +228,7 @@ func (p *parser) clause(types []string, name, value string, depth int) (*Clause,
 	code, modifier, _ := strings.Cut(head, ":")
 	switch code {
 	case "_list":
-		return p.list(code, modifier, value, isChain)
+		return p.lists(code, modifier, value, isChain)
 	case "_filter":
 		return nil, &problem{
 			code: fault.CodeNotImplemented, kind: "not-supported", unknown: true,
@@ -243,7 +248,7 @@ func (p *parser) clause(types []string, name, value string, depth int) (*Clause,
 	case code == "_lastUpdated":
 		return c, p.updated(c, modifier, value)
 	}
-	return c, p.values(c, types, modifier, value)
+	return c, p.readValues(c, types, modifier, value)
 }
 
 // param finds a parameter that all types have.
@@ -345,7 +350,7 @@ func (p *parser) updated(c *Clause, modifier, value string) *problem {
 	return nil
 }
 
-func (p *parser) list(code, modifier, value string, isChain bool) (*Clause, *problem) {
+func (p *parser) lists(code, modifier, value string, isChain bool) (*Clause, *problem) {
 	if modifier != "" || isChain {
 		return nil, invalid("_list takes the id of a List, without modifier or chain")
 	}

@@ -358,3 +358,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestParse_HostileQueriesTakeBoundedTime has a generous limit: each takes milliseconds when the machine is idle.
+func TestParse_HostileQueriesTakeBoundedTime(t *testing.T) {
+	t.Parallel()
+	many := func(n int, p Pair) []Pair { return slices.Repeat([]Pair{p}, n) }
+	ids := strings.TrimSuffix(strings.Repeat("a,", maxAlternatives), ",")
+	act := "http://terminology.hl7.org/ValueSet/v3-ActCode,"
+	for name, c := range map[string]struct {
+		typ   string
+		pairs []Pair
+	}{
+		"any type, nine links":    {"Basic", many(1, Pair{strings.Repeat("subject.", 9) + "_id", "x"})},
+		"many chains":             {"Basic", many(maxPairs, Pair{"subject.subject._id", "x"})},
+		"ids of any type":         {"Provenance", many(maxPairs, Pair{"target", ids})},
+		"large value sets":        {"Observation", many(maxPairs, Pair{"code:in", strings.TrimSuffix(strings.Repeat(act, 900), ",")})},
+		"many values":             {"Observation", many(maxPairs, Pair{"code", ids})},
+		"chains with many values": {"Basic", many(maxPairs, Pair{"subject.name", ids})},
+	} {
+		start := time.Now()
+		q, err := Parse(Standard(), c.typ, c.pairs, Options{})
+		if err == nil {
+			for _, clause := range q.Clauses {
+				clause.Ranges(c.typ)
+			}
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: %v (%v)", name, took, err)
+		} else {
+			t.Logf("%s: %v (%.60v)", name, took, err)
+		}
+	}
+}

@@ -85,7 +85,7 @@ func wrongModifier(modifier, code, typ string, supported []string) *problem {
 }
 
 // values reads the modifier and values of a clause on the types.
-func (p *parser) values(c *Clause, types []string, modifier, value string) *problem {
+func (p *parser) readValues(c *Clause, types []string, modifier, value string) *problem {
 	if len(types) == 0 {
 		types = p.registry.defs.ResourceTypes()
 	}
@@ -116,6 +116,9 @@ func (p *parser) values(c *Clause, types []string, modifier, value string) *prob
 	texts := split(value, ',')
 	if len(texts) > maxAlternatives {
 		return invalid("it has more than %d values; search in steps", maxAlternatives)
+	}
+	if p.values += len(texts); p.values > maxValues {
+		return tooCostly("all parameters together have more than %d values; search in steps", maxValues)
 	}
 	c.Values = make([]Value, len(texts))
 	for i, text := range texts {
@@ -308,9 +311,7 @@ func (p *parser) reference(r *reading, v *Value, text string) *problem {
 	case t.Kind == fhir.URN, t.Kind == fhir.Canonical:
 		v.refs = []string{t.URL}
 	case literal && id.Valid(v.uri):
-		for _, typ := range r.targets {
-			v.refs = append(v.refs, typ+"/"+v.uri)
-		}
+		v.id, v.types = v.uri, r.targets
 	case literal:
 		return invalid("a reference is written id, Type/id or as an absolute URL")
 	}
@@ -361,51 +362,66 @@ func problemOf(err error) *problem {
 
 // expand lists the codes of a value set, or of those above or below a code.
 func (p *parser) expand(r *reading, v *Value, text string) *problem {
+	if r.modifier != ModIn {
+		if err := v.token(text); err != nil {
+			return err
+		}
+	}
+	key := chainKey{typ: r.code, rest: string(rune(r.modifier)), value: text}
+	if v.codings = p.expanded[key]; v.codings == nil {
+		list, err := p.list(r, v, text)
+		if err != nil {
+			return err
+		}
+		v.codings = newCodingSet(list)
+		p.expanded[key] = v.codings
+		if p.codings += len(list); p.codings > maxCodings {
+			return tooCostly("its value sets and hierarchies have more than %d codes", maxCodings)
+		}
+	}
+	return nil
+}
+
+func (p *parser) list(r *reading, v *Value, text string) ([]spec.Coding, *problem) {
 	if r.modifier == ModIn {
 		set, ok := unescape(text)
 		if !ok {
-			return badEscape()
+			return nil, badEscape()
 		}
 		list, err := p.opt.Terminology.Expand(set)
 		if err != nil {
-			return problemOf(err)
+			return nil, problemOf(err)
 		}
-		v.codings = newCodingSet(list)
-		return nil
-	}
-	if err := v.token(text); err != nil {
-		return err
+		return list, nil
 	}
 	if v.code == "" {
-		return invalid("it takes a code, as system|code")
+		return nil, invalid("it takes a code, as system|code")
 	}
 	if r.has(dtMime) && r.modifier == ModBelow {
-		v.codings = newCodingSet([]spec.Coding{{Code: v.code}})
-		return nil
+		return []spec.Coding{{Code: v.code}}, nil
 	}
 	systems := []string{v.system}
 	if v.system == "" {
 		systems = r.implied()
 		if len(systems) == 0 {
-			return invalid("it takes the code with its system, as system|code")
+			return nil, invalid("it takes the code with its system, as system|code")
 		}
+	}
+	lookup := p.opt.Terminology.Below
+	if r.modifier == ModAbove {
+		lookup = p.opt.Terminology.Above
 	}
 	var list []spec.Coding
 	for _, system := range systems {
-		lookup := p.opt.Terminology.Below
-		if r.modifier == ModAbove {
-			lookup = p.opt.Terminology.Above
-		}
 		codes, err := lookup(system, v.code)
 		if err != nil {
-			return problemOf(err)
+			return nil, problemOf(err)
 		}
 		for _, code := range codes {
 			list = append(list, spec.Coding{System: system, Code: code})
 		}
 	}
-	v.codings = newCodingSet(list)
-	return nil
+	return list, nil
 }
 
 // implied are the systems of the codes at the leaves, when they are known.

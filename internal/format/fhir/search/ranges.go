@@ -79,6 +79,9 @@ func (w *ranger) branches(typ ParamType, branches []*branch, values []Value) boo
 			w.charts++
 		}
 	}
+	if len(values) > 0 && len(values)*max(1, len(values[0].types)) > maxRanges {
+		return false
+	}
 	for _, b := range branches {
 		for i := range values {
 			if !w.value(typ, b, &values[i]) || len(w.all) > maxRanges {
@@ -223,18 +226,28 @@ func (w *ranger) reference(b *branch, v *Value) bool {
 		if !ok {
 			t = target{text: []byte(text)} // a canonical that is no absolute URL
 		}
-		if !b.admits(t) {
-			continue
+		t.text = []byte(text)
+		w.target(b, t)
+	}
+	for _, typ := range v.types {
+		w.target(b, target{text: []byte(typ + "/" + v.id), typ: typ, local: true})
+		if len(w.all) > maxRanges {
+			return false
 		}
-		key := binary.BigEndian.AppendUint64(nil, refHash([]byte(text)))
-		r := Range{Atom: b.atom.ID, Lo: key, Eq: true}
-		if b.atom.Chart && t.local && t.typ == "Patient" {
-			r.Chart = true
-			w.exact = w.exact && w.charts == b.atom.siblings
-		}
-		w.add(r)
 	}
 	return true
+}
+
+func (w *ranger) target(b *branch, t target) {
+	if !b.admits(t) {
+		return
+	}
+	r := Range{Atom: b.atom.ID, Lo: binary.BigEndian.AppendUint64(nil, refHash(t.text)), Eq: true}
+	if b.atom.Chart && t.local && t.typ == "Patient" {
+		r.Chart = true
+		w.exact = w.exact && w.charts == b.atom.siblings
+	}
+	w.add(r)
 }
 
 func (w *ranger) uri(a *Atom, v *Value) bool {

@@ -386,7 +386,7 @@ func TestToken_ValueSetsAndSubsumption(t *testing.T) {
 		{`{"class":{"system":"http://other","code":"IMP"}}`, "Encounter?class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode|IMP", false},
 		// search.html#mimetype
 		{`{"content":[{"attachment":{"contentType":"text/xml; charset=UTF-8"}}]}`, "DocumentReference?contenttype=text/xml", false},
-		{`{"content":[{"attachment":{"contentType":"text/xml; charset=UTF-8"}}]}`, "DocumentReference?contenttype:below=text/xml", true},
+		{`{"content":[{"attachment":{"contentType":"text/xml; charset=UTF-8"}}]}`, "DocumentReference?contenttype:below=text/xml&contenttype:below=text/xml", true},
 		{`{"content":[{"attachment":{"contentType":"text/xml"}}]}`, "DocumentReference?contenttype:below=text", true},
 		{`{"content":[{"attachment":{"contentType":"text/xml-x"}}]}`, "DocumentReference?contenttype:below=text/xml", false},
 	})

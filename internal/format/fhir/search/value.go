@@ -35,6 +35,8 @@ type Value struct {
 
 	// reference
 	refs    []string // any of these texts, see target.text
+	id      string   // or this id of any of the types
+	types   []string
 	version string
 	hasVer  bool
 
