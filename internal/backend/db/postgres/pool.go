@@ -77,10 +77,8 @@ func (p *pool) get(ctx context.Context) (lease, error) {
 const trustIdle = 20 * time.Millisecond
 
 func (p *pool) wait(ctx context.Context) (lease, error) {
-	if p.puddle.Stat().IdleResources() > 0 { // the common case needs no timer
-		if r, err := p.puddle.TryAcquire(ctx); err == nil {
-			return r, nil
-		}
+	if r, err := p.puddle.TryAcquire(ctx); err == nil { // the common case needs no timer
+		return r, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, p.acquire)
 	defer cancel()
