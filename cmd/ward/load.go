@@ -72,7 +72,7 @@ func (c *loadPrepareCmd) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	p, err := c.population.load()
+	p, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (c *loadRecordsCmd) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	p, err := c.population.load()
+	p, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ type loadLimitsCmd struct {
 
 // Run measures what it was told of.
 func (c *loadLimitsCmd) Run(ctx context.Context, w *world) error {
-	p, err := c.population.load()
+	p, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ type loadWriteCmd struct {
 
 // Run writes the bundles to standard output.
 func (c *loadWriteCmd) Run(w *world) error {
-	p, err := c.population.load()
+	p, err := c.load()
 	if err != nil {
 		return err
 	}

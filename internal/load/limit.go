@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"ward/internal/format/fhir/spec"
 )
 
 // Limit is what this machine does at best at one thing that Ward's work is made of.
@@ -116,12 +118,13 @@ const (
 	sqlPatient = `SELECT r.rid, r.version, r.seq, r.op, r.body, r.id FROM records_index i JOIN records_resource r ON r.rid = i.rid WHERE i.atom = $1 AND i.key = $2 AND i.rid > $3 AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $4 AND a.key = $5 AND a.rid = i.rid) ORDER BY i.rid LIMIT 51`
 
 	sqlSomeRows     = `SELECT type, id, rid, body FROM records_resource WHERE type = $1 AND op <> 4 ORDER BY seq DESC LIMIT 20000`
-	sqlMostType     = `SELECT type FROM records_resource GROUP BY type ORDER BY count(*) DESC LIMIT 1`
 	sqlSomeCharts   = `SELECT patient, type, code, count(*) FROM records_chart WHERE code <> 0 AND type = $1 GROUP BY patient, type, code HAVING count(*) >= 10 LIMIT 20000`
-	sqlSomePatients = `SELECT DISTINCT patient FROM records_chart LIMIT 1000`
-	sqlPostings     = `SELECT atom, key FROM records_index WHERE rid = $1`
-	sqlCharts       = `SELECT patient, type, code, at FROM records_chart WHERE rid = $1 AND type = $2`
+	sqlSomePatients = `SELECT rid FROM records_resource WHERE type = $1 AND op <> 4 ORDER BY seq LIMIT 1000`
 )
+
+// The numbers that the two types have in the database.
+func observationType() int64 { return int64(spec.R4().TypeNumber("Observation")) }
+func patientType() int64     { return int64(spec.R4().TypeNumber("Patient")) }
 
 // sample is what the bare loops ask for, taken from the database that they measure.
 type sample struct {

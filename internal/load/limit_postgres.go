@@ -68,11 +68,7 @@ func (s SQLLimits) postgres(ctx context.Context, each func(Limit)) error {
 }
 
 func samplePostgres(ctx context.Context, c *pgx.Conn) (*sample, error) {
-	t := &sample{}
-	var typ int64
-	if err := c.QueryRow(ctx, sqlMostType).Scan(&typ); err != nil {
-		return nil, err
-	}
+	t, typ := &sample{}, observationType()
 	byRID := map[int64]int{}
 	err := queryPostgres(ctx, c, sqlSomeRows, func(rows pgx.Rows) error {
 		var k rowKey
@@ -129,7 +125,7 @@ func samplePostgres(ctx context.Context, c *pgx.Conn) (*sample, error) {
 }
 
 func patientsOf(ctx context.Context, c *pgx.Conn) ([]int64, error) {
-	rows, err := c.Query(ctx, sqlSomePatients)
+	rows, err := c.Query(ctx, sqlSomePatients, patientType())
 	if err != nil {
 		return nil, err
 	}

@@ -143,11 +143,7 @@ func blob(stmt *sqlite.Stmt, i int) []byte {
 }
 
 func sampleSQLite(c *sqlite.Conn) (*sample, error) {
-	t := &sample{}
-	var typ int64
-	if err := querySQLite(c, sqlMostType, func(r *sqlite.Stmt) { typ = r.ColumnInt64(0) }); err != nil {
-		return nil, err
-	}
+	t, typ := &sample{}, observationType()
 	var bodies [][]byte
 	err := querySQLite(c, sqlSomeRows, func(r *sqlite.Stmt) {
 		t.reads = append(t.reads, rowKey{r.ColumnInt64(0), blob(r, 1), r.ColumnInt64(2)})
@@ -180,7 +176,7 @@ func sampleSQLite(c *sqlite.Conn) (*sample, error) {
 		return nil, err
 	}
 	var patients []int64
-	if err := querySQLite(c, sqlSomePatients, func(r *sqlite.Stmt) { patients = append(patients, r.ColumnInt64(0)) }); err != nil {
+	if err := querySQLite(c, sqlSomePatients, func(r *sqlite.Stmt) { patients = append(patients, r.ColumnInt64(0)) }, patientType()); err != nil {
 		return nil, err
 	}
 	return t, t.postings(byRID, patients, func(each func(atom, rid int64, key []byte)) error {

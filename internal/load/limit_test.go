@@ -31,15 +31,15 @@ func rows() []statement {
 	r := rand.New(rand.NewPCG(1, 1))
 	add := func(text string, args ...any) { out = append(out, statement{text, args}) }
 	for patient := int64(1); patient <= 10; patient++ {
-		add(`INSERT INTO records_resource (rid, type, id, version, seq, op, body) VALUES ($1, 14, $2, 1, $3, 1, $4)`, patient, newID(r), patient, []byte("{}"))
+		add(`INSERT INTO records_resource (rid, type, id, version, seq, op, body) VALUES ($1, $2, $3, 1, $4, 1, $5)`, patient, patientType(), newID(r), patient, []byte("{}"))
 		for atom := int64(1); atom < 4; atom++ {
 			add(`INSERT INTO records_index (atom, key, rid) VALUES ($1, $2, $3)`, atom, binary.BigEndian.AppendUint64(nil, uint64(patient/atom)), patient)
 		}
 		for n := range int64(12) {
 			rid := patient*100 + n
-			add(`INSERT INTO records_resource (rid, type, id, version, seq, op, body) VALUES ($1, 12, $2, 1, $3, 1, $4)`, rid, newID(r), rid, []byte(`{"resourceType":"Observation"}`))
+			add(`INSERT INTO records_resource (rid, type, id, version, seq, op, body) VALUES ($1, $2, $3, 1, $4, 1, $5)`, rid, observationType(), newID(r), rid, []byte(`{"resourceType":"Observation"}`))
 			for _, code := range []int64{0, 99} {
-				add(`INSERT INTO records_chart (patient, type, code, at, rid) VALUES ($1, 12, $2, $3, $4)`, patient, code, -n, rid)
+				add(`INSERT INTO records_chart (patient, type, code, at, rid) VALUES ($1, $2, $3, $4, $5)`, patient, observationType(), code, -n, rid)
 			}
 			add(`INSERT INTO records_index (atom, key, rid) VALUES ($1, $2, $3)`, int64(9), []byte("final"), rid)
 		}

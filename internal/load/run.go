@@ -92,8 +92,12 @@ func measureRun(ctx context.Context, target Target, env *environment, work Workl
 		workers[i] = &worker{conn: newConn(target), env: env, rand: random(opt.Seed+4, uint64(i)), open: l.rate > 0}
 		defer workers[i].close()
 	}
-	if opt.Warmup > 0 && !work.cold {
-		l.drive(ctx, workers, work, opt.Warmup)
+	if opt.Warmup > 0 {
+		first := work
+		if first.warm != nil {
+			first.do = first.warm
+		}
+		l.drive(ctx, workers, first, opt.Warmup)
 		for _, w := range workers {
 			w.latency, w.tally = histogram{}, tally{}
 		}
