@@ -27,8 +27,8 @@ const (
 func encodeHead(i Info) []byte {
 	b := make([]byte, 0, headSize)
 	b = append(b, headMagic...)
-	b = binary.BigEndian.AppendUint64(b, uint64(i.Stored.UnixMilli())) //nolint:gosec // not negative
-	b = append(b, byte(len(i.MediaType)))
+	b = binary.BigEndian.AppendUint64(b, uint64(i.Stored.UnixMilli()))
+	b = append(b, byte(len(i.MediaType))) //nolint:gosec // maxMediaType at most
 	b = append(b, i.MediaType...)
 	return b[:headSize] // make gave zeros
 }

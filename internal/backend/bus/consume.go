@@ -76,7 +76,7 @@ func (b *Bus) Consume(ctx context.Context, c Consumer) error {
 	for ctx.Err() == nil {
 		some, err := b.consume(ctx, c)
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // it was told to end
 		}
 		if some {
 			pause = reconnectWait

@@ -111,7 +111,7 @@ func keep(t testing.TB, c *cache.Cache, ctx context.Context, key, value string, 
 
 // runHistory has readers and writers work through the caches on one register per patient, and checks that no Get gives less than
 // what was acknowledged before it began.
-func runHistory(t *testing.T, ctx context.Context, caches []*cache.Cache, rounds int, pace func()) {
+func runHistory(t *testing.T, ctx context.Context, caches []*cache.Cache, rounds int, pace func()) { //nolint:revive // t first reads better
 	t.Helper()
 	const patients = 8
 	var db, acknowledged [patients]struct {

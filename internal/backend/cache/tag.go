@@ -30,7 +30,7 @@ func newGenerations(slots int) *generations {
 	for n < slots {
 		n <<= 1
 	}
-	return &generations{slots: make([]atomic.Uint64, n), mask: uint64(n - 1)} // pages that are never touched are never resident
+	return &generations{slots: make([]atomic.Uint64, n), mask: uint64(n - 1)} //nolint:gosec // positive; pages that are never touched are never resident
 }
 
 func (g *generations) slot(tenant int32, tag Tag) uint32 {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"ward/internal/backend/bus"
 	"ward/internal/base/fault"
@@ -113,9 +112,8 @@ func (o *Outbox) handleOne(ctx context.Context, c *consumer, tenant scope.Tenant
 
 // tenants are the tenants by number.
 type tenants struct {
-	mu    sync.Mutex
-	byID  map[int32]scope.Tenant
-	asked time.Time
+	mu   sync.Mutex
+	byID map[int32]scope.Tenant
 }
 
 func (t *tenants) find(ctx context.Context, id int32, all func(context.Context) ([]scope.Tenant, error)) (scope.Tenant, bool, error) {

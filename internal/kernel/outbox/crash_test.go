@@ -64,7 +64,7 @@ func TestCrash_NoCommittedEventIsLost(t *testing.T) {
 			delete(acknowledged, strings.TrimPrefix(key, "1 x "))
 		}
 		if len(acknowledged) > 0 { // handled by a process that was killed later
-			for _, line := range strings.Fields(readFile(t, dir+"/handled")) {
+			for line := range strings.FieldsSeq(readFile(t, dir+"/handled")) {
 				delete(acknowledged, line)
 			}
 		}

@@ -37,7 +37,7 @@ func (i eventID) time() time.Time {
 
 // before is the least id that an event made at t has.
 func before(t time.Time) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli())<<16) //nolint:gosec // 48 bits
+	b := binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli())<<16)
 	return append(b, make([]byte, 8)...)
 }
 

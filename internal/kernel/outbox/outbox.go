@@ -136,7 +136,7 @@ func (o *Outbox) Module() module.Module {
 // Wants says whether anybody consumes the subject. Where nobody does, Enqueue writes nothing, and there is no need to build the event.
 func (o *Outbox) Wants(subject string) bool {
 	if w, ok := o.wanted.Load(subject); ok {
-		return w.(bool) //nolint:errcheck,forcetypeassert // only bools are stored
+		return w.(bool) //nolint:forcetypeassert // only bools are stored
 	}
 	w := false
 	for i := range o.consumers {

@@ -11,23 +11,25 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/failsafe-go/failsafe-go/timeout"
 
+	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 )
 
 // Config is what a policy allows. The zero value of a field takes the default beside it.
 type Config struct {
-	Name        string        // of the dependency, in metrics and errors: "redis", "s3", "payer"
-	Timeout     time.Duration // of one attempt; 10 s
-	Attempts    int           // including the first; 3
-	Backoff     time.Duration // before the second attempt, doubling after, each ± 25 %; 50 ms
-	MaxBackoff  time.Duration // 2 s
-	Concurrency uint          // calls at once; 64
-	MaxWait     time.Duration // for a place among them; 0 is: don't wait
-	Failures    uint          // of the last Window attempts that open the breaker; 5
-	Window      uint          // attempts; 10
-	OpenFor     time.Duration // until one attempt is let through again; 5 s
-	Failed      func(error) bool
-	Metrics     Metrics
+	Name        string           // of the dependency, in metrics and errors: "redis", "s3", "payer"
+	Timeout     time.Duration    // of one attempt; 10 s
+	Attempts    int              // including the first; 3
+	Backoff     time.Duration    // before the second attempt, doubling after, each ± 25 %; 50 ms
+	MaxBackoff  time.Duration    // 2 s
+	Concurrency uint             // calls at once; 64
+	MaxWait     time.Duration    // for a place among them; 0 is: don't wait
+	Failures    uint             // of the last Window attempts that open the breaker; 5
+	Window      uint             // attempts; 10
+	OpenFor     time.Duration    // until one attempt is let through again; 5 s
+	Failed      func(error) bool // says whether an error is the dependency's failure; [Failed]
+	Metrics     Metrics          // none
+	Clock       clock.Clock      // for Metrics; the machine's
 }
 
 // Metrics hears of every call and every change of a breaker. It must not block.
@@ -44,6 +46,7 @@ type Policy struct {
 	name     string
 	failed   func(error) bool
 	metrics  Metrics
+	clock    clock.Clock
 	breaker  circuitbreaker.CircuitBreaker[any]
 	executor failsafe.Executor[any]
 }
@@ -69,7 +72,7 @@ func New(c Config) *Policy {
 			Build())
 	}
 	policies = append(policies, breaker, timeout.New[any](c.Timeout))
-	return &Policy{name: c.Name, failed: c.Failed, metrics: c.Metrics, breaker: breaker, executor: failsafe.With(policies...)}
+	return &Policy{name: c.Name, failed: c.Failed, metrics: c.Metrics, clock: c.Clock, breaker: breaker, executor: failsafe.With(policies...)}
 }
 
 func (c Config) withDefaults() Config {
@@ -83,6 +86,9 @@ func (c Config) withDefaults() Config {
 	defaulted(&c.OpenFor, 5*time.Second)
 	if c.Failed == nil {
 		c.Failed = Failed
+	}
+	if c.Clock == nil {
+		c.Clock = clock.System()
 	}
 	if c.Metrics == nil {
 		c.Metrics = silent{}
@@ -106,7 +112,7 @@ func Failed(err error) bool {
 	if errors.Is(err, timeout.ErrExceeded) {
 		return true
 	}
-	switch fault.CodeOf(err) { //nolint:exhaustive // all others are answers
+	switch fault.CodeOf(err) {
 	case fault.CodeInternal, fault.CodeUnavailable, fault.CodeTimeout, fault.CodeExhausted, fault.CodeFull:
 		return true
 	default:
@@ -122,12 +128,12 @@ func (p *Policy) Do(ctx context.Context, call func(ctx context.Context) error) e
 	if err := ctx.Err(); err != nil {
 		return err //nolint:wrapcheck // the caller's own
 	}
-	var started time.Time
-	err := p.executor.WithContext(ctx).OnDone(func(e failsafe.ExecutionDoneEvent[any]) { started = e.StartTime() }).
+	started := p.clock.Now()
+	err := p.executor.WithContext(ctx).
 		RunWithExecution(func(e failsafe.Execution[any]) error {
 			err := call(e.Context())
 			if err != nil && ctx.Err() != nil {
-				return givenUp{err} // the caller's patience ended, whatever the call makes of it
+				return givenUpError{err} // the caller's patience ended, whatever the call makes of it
 			}
 			return err
 		})
@@ -148,7 +154,7 @@ func (p *Policy) Do(ctx context.Context, call func(ctx context.Context) error) e
 	default:
 		outcome = "refused"
 	}
-	p.metrics.Called(p.name, outcome, time.Since(started))
+	p.metrics.Called(p.name, outcome, p.clock.Now().Sub(started))
 	return err
 }
 
@@ -165,13 +171,13 @@ func Value[T any](ctx context.Context, p *Policy, call func(ctx context.Context)
 // Open says whether the breaker refuses calls now.
 func (p *Policy) Open() bool { return p.breaker.IsOpen() }
 
-// givenUp marks an error that came after the caller's context ended, so that it isn't counted or retried.
-type givenUp struct{ error }
+// givenUpError marks an error that came after the caller's context ended, so that it isn't counted or retried.
+type givenUpError struct{ error }
 
-func (g givenUp) Unwrap() error { return g.error }
+func (g givenUpError) Unwrap() error { return g.error }
 
 // Is makes fault.CodeOf see a cancellation that the call reported in words of its own.
-func (g givenUp) As(target any) bool {
+func (g givenUpError) As(target any) bool {
 	if f, ok := target.(**fault.Error); ok {
 		*f = fault.Canceled("the request was given up before it was answered").With(g.error)
 		return true

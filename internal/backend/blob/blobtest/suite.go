@@ -246,7 +246,8 @@ func listInOrder(t *testing.T, s *blob.Store, _ blob.Driver) {
 			t.Errorf("%s: %v, want %v", name, got, row.want)
 		}
 	}
-	for range s.List(ctx, "", "") {
+	for _, err := range s.List(ctx, "", "") {
+		noError(t, err)
 		break // ends early without harm
 	}
 }

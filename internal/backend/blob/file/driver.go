@@ -49,7 +49,7 @@ func Open(dir string) (*Driver, error) {
 		return nil, fault.Invalid("the blob store's folder %s can't be opened", dir).With(err)
 	}
 	d := &Driver{root: root}
-	if err := root.RemoveAll(temporary); err == nil {
+	if err = root.RemoveAll(temporary); err == nil {
 		err = root.Mkdir(temporary, 0o700)
 	}
 	if err != nil {

@@ -63,18 +63,17 @@ func Open(ctx context.Context, config Config, deps bus.Deps) (*bus.Bus, error) {
 	if deps.Logger != nil {
 		s.SetLoggerV2(logger{deps.Logger}, false, false, false)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err //nolint:wrapcheck // the caller's own
+	}
 	go s.Start()
 	end := func() {
 		s.Shutdown()
 		s.WaitForShutdown()
 	}
-	limit := startLimit
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
-	if !s.ReadyForConnections(limit) || !s.JetStreamEnabled() {
+	if !s.ReadyForConnections(startLimit) || !s.JetStreamEnabled() {
 		end()
-		return nil, fault.Internal("the embedded bus did not start in %s within %v: is another process using it?", config.Dir, limit)
+		return nil, fault.Internal("the embedded bus did not start in %s within %v: is another process using it?", config.Dir, startLimit)
 	}
 	b, err := bus.ConnectEmbedded(bus.Config{Name: config.Name, Server: s}, deps, end)
 	if err != nil {
@@ -90,6 +89,7 @@ type logger struct{ to *slog.Logger }
 func (l logger) Noticef(format string, v ...any) { l.to.Debug("nats: " + fmt.Sprintf(format, v...)) }
 func (l logger) Warnf(format string, v ...any)   { l.to.Warn("nats: " + fmt.Sprintf(format, v...)) }
 func (l logger) Fatalf(format string, v ...any)  { l.to.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l logger) Errorf(format string, v ...any)  { l.to.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l logger) Debugf(string, ...any)           {}
-func (l logger) Tracef(string, ...any)           {}
+
+func (l logger) Errorf(format string, v ...any) { l.to.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l logger) Debugf(string, ...any)          {}
+func (l logger) Tracef(string, ...any)          {}
