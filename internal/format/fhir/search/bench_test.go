@@ -39,6 +39,14 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportMetric(float64(len(dst)), "postings")
 }
 
+func BenchmarkChart(b *testing.B) {
+	r, doc := Standard(), parsed(b, observation)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Chart(doc, "Observation")
+	}
+}
+
 func BenchmarkTape(b *testing.B) {
 	src, doc := []byte(observation), new(jsontape.Doc)
 	b.SetBytes(int64(len(src)))

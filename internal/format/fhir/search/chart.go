@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"slices"
 
 	"ward/internal/format/jsontape"
@@ -10,6 +11,7 @@ import (
 type chart struct {
 	patient, code, date *Param
 	roles               map[uint32]chartRole // by atom
+	root                *node                // leads to those atoms only
 }
 
 // chartRole is what the values at an atom are for the chart.
@@ -84,11 +86,17 @@ func (r *Registry) ChartParams(resourceType string) (patient, code, date *Param)
 	return nil, nil, nil
 }
 
-// Chart is what a patient's chart holds of a resource. For a Patient it is the patient itself, when doc has an id. It is the second result
-// of [Registry.Index], which costs the same.
+// Chart is what a patient's chart holds of a resource. For a Patient it is the patient itself, when doc has an id. Who needs the postings
+// too asks [Registry.Index] for both.
 func (r *Registry) Chart(doc *jsontape.Doc, resourceType string) ChartEntry {
-	_, e := r.Index(&Arena{}, nil, doc, resourceType)
-	return e
+	x := extractor{registry: r, doc: doc, chart: ChartEntry{At: math.MinInt64}, chartOnly: true}
+	if p := r.plans[resourceType]; p != nil {
+		var buf [256]byte
+		x.buf = buf[:0]
+		x.walk(doc.Root(), p.chart.root)
+		x.self(resourceType)
+	}
+	return x.chart
 }
 
 func appendNew(list []uint64, v uint64) []uint64 {

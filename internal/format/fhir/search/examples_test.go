@@ -3,6 +3,8 @@ package search
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -61,7 +63,12 @@ type index struct {
 }
 
 func newIndex(r *Registry, doc *jsontape.Doc, typ string) *index {
-	return &index{typ: typ, postings: r.Postings(nil, doc, typ), chart: r.Chart(doc, typ)}
+	x := &index{typ: typ}
+	x.postings, x.chart = r.Index(&Arena{}, nil, doc, typ)
+	if alone := r.Chart(doc, typ); !reflect.DeepEqual(alone, x.chart) {
+		panic(fmt.Sprintf("the chart alone is %v, with the postings %v", alone, x.chart))
+	}
+	return x
 }
 
 // in says whether a posting is in one of the ranges.

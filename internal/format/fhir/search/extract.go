@@ -40,7 +40,7 @@ type emit struct {
 
 // build compiles the trie from the branches of all the plan's parameters.
 func (p *plan) build(resourceType string) {
-	p.root = &node{}
+	p.root, p.chart.root = &node{}, &node{}
 	done := map[uint32]bool{}
 	for _, q := range p.sorted {
 		for _, b := range q.byType[resourceType].branches {
@@ -53,19 +53,27 @@ func (p *plan) build(resourceType string) {
 				continue
 			}
 			for i := range b.leaves {
-				at := p.root
-				for _, s := range b.leaves[i].steps {
-					at = at.child(s)
-				}
 				e := emit{atom: b.atom.ID, typ: b.atom.Type, role: p.chart.roles[b.atom.ID], leaf: b.leaves[i]}
 				if b.extra != nil && (e.leaf.dt == dtIdentifier || e.leaf.dt == dtReference) {
 					e.extra = b.extra.ID
 				}
-				at.emits = append(at.emits, e)
+				p.root.insert(e)
+				if e.role != noRole {
+					p.chart.root.insert(e)
+				}
 			}
 		}
 	}
 	p.root.seal()
+	p.chart.root.seal()
+}
+
+// insert adds what a leaf emits at the end of its steps.
+func (n *node) insert(e emit) {
+	for _, s := range e.leaf.steps {
+		n = n.child(s)
+	}
+	n.emits = append(n.emits, e)
 }
 
 // child is the node that a step leads to, its conditions apart.
@@ -162,9 +170,7 @@ func (r *Registry) Index(a *Arena, dst []Posting, doc *jsontape.Doc, resourceTyp
 		}
 		x.post(b.atom.ID, tokenKey(x.buf, nil, []byte(truth)))
 	}
-	if id := doc.Get(root, "id"); id >= 0 && resourceType == "Patient" {
-		x.chart.Patients = []uint64{RefHash("Patient/" + doc.Text(id))}
-	}
+	x.self(resourceType)
 	a.buf = x.buf
 	return sortPostings(x.dst, len(dst)), x.chart
 }
@@ -211,12 +217,22 @@ type extractor struct {
 	dst      []Posting
 	buf      []byte
 	chart    ChartEntry
+
+	chartOnly bool // no postings are wanted
+}
+
+// self puts a patient into its own chart.
+func (x *extractor) self(resourceType string) {
+	if id := x.doc.Get(x.doc.Root(), "id"); id >= 0 && resourceType == "Patient" {
+		x.chart.Patients = []uint64{RefHash("Patient/" + x.doc.Text(id))}
+	}
 }
 
 // post takes what was appended to x.buf as a key.
 func (x *extractor) post(atom uint32, buf []byte) {
-	from := len(x.buf)
-	x.dst = append(x.dst, Posting{Atom: atom, Key: buf[from:len(buf):len(buf)]})
+	if from := len(x.buf); !x.chartOnly {
+		x.dst = append(x.dst, Posting{Atom: atom, Key: buf[from:len(buf):len(buf)]})
+	}
 	x.buf = buf
 }
 
