@@ -94,8 +94,7 @@ func newStore(t testing.TB, d *db.DB) (*Service, context.Context) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 1 + rand.Int32N(math.MaxInt32-1) // tests share one PostgreSQL
-	return s, scope.WithTenant(t.Context(), scope.Tenant{ID: n, Slug: "test"})
+	return s, freshTenant(t.Context())
 }
 
 // put stores a resource under the id that it has, or a new one.
@@ -152,4 +151,10 @@ func load(t testing.TB, s *Service, ctx context.Context, resources [][]byte) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// freshTenant is the context of a tenant that nobody else uses: tests share one PostgreSQL.
+func freshTenant(ctx context.Context) context.Context {
+	n := 1 + rand.Int32N(math.MaxInt32-1)
+	return scope.WithTenant(ctx, scope.Tenant{ID: n, Slug: "test"})
 }
