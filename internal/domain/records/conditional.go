@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"ward/internal/backend/db"
@@ -181,7 +182,7 @@ func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan 
 	if planned == nil {
 		return nil, first(before), nil
 	}
-	err = s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		done, existing = planned, nil
 		if err := tx.Lock(ctx, lockName(typ)); err != nil {
 			return err
@@ -214,6 +215,20 @@ func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan 
 		err = s.announce(ctx, []*Change{done})
 	}
 	return done, existing, err
+}
+
+// createAttempts is how often a write begins anew because another one created the same resource at the same time.
+const createAttempts = 5
+
+// write runs fn in a transaction. Two writers that create the same resource don't see each other until one has
+// committed; the other then begins anew and finds it.
+func (s *Service) write(ctx context.Context, fn func(ctx context.Context, tx db.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.db.Write(ctx, fn)
+		if attempt == createAttempts || !errors.Is(err, db.ErrUnique) {
+			return err
+		}
+	}
 }
 
 // lockName names the lock that conditional writes to a type take.

@@ -283,3 +283,40 @@ func TestHTTP_Permissions(t *testing.T) {
 		c.as("clinician").do(t, "POST", "/SearchParameter", `{"resourceType":"SearchParameter"}`).refused(t, 403)
 	})
 }
+
+func TestHTTP_Update_ParallelOnesCreateOnce(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		for round := range 4 {
+			id := fmt.Sprint("same-", round)
+			var (
+				wg       sync.WaitGroup
+				statuses [6]int
+			)
+			for i := range statuses {
+				wg.Go(func() {
+					if i%2 == 0 {
+						statuses[i] = c.do(t, "PUT", "/Patient/"+id, patient(`"id":"`+id+`"`)).status
+						return
+					}
+					r := c.do(t, "POST", "", bundleOfType("transaction", entryOf("", "PUT", "Patient/"+id, patient(`"id":"`+id+`"`))))
+					statuses[i] = r.status
+					if r.status == 200 && strings.HasPrefix(r.text(t, "entry", 0, "response", "status"), "201") {
+						statuses[i] = 201
+					}
+				})
+			}
+			wg.Wait()
+			made := 0
+			for _, status := range statuses {
+				if status == 201 {
+					made++
+				} else if status != 200 {
+					t.Errorf("answered %d", status)
+				}
+			}
+			equal(t, "created", made, 1)
+			equal(t, "versions", c.get(t, "/Patient/"+id).text(t, "meta", "versionId"), fmt.Sprint(len(statuses)))
+		}
+	})
+}

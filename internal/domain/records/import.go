@@ -144,7 +144,7 @@ func (s *Service) importChunk(ctx context.Context, resources [][]byte, start int
 		refused   []Refusal
 		unchanged int
 	)
-	err = s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		made, refused = made[:0], refused[:0]
 		same, err := s.unchanged(ctx, tx, cs)
 		if err != nil {

@@ -53,6 +53,11 @@ func (s *Service) reading(ctx context.Context, in *interaction, fn func(ctx cont
 
 // perform carries out any interaction but a batch or transaction.
 func (s *Service) perform(ctx context.Context, in *interaction) (answer, error) {
+	// The tenant's search parameters are read now, if they have not been: a call on the database inside of another one
+	// could wait for itself.
+	if _, err := s.registry(ctx); err != nil {
+		return answer{}, err
+	}
 	if in.operation != "" {
 		return s.operate(ctx, in)
 	}

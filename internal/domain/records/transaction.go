@@ -77,6 +77,9 @@ func (s *Service) transact(ctx context.Context, b *bundle, base string, prefer p
 
 func (t *transaction) run(ctx context.Context) error {
 	s := t.s
+	if _, err := s.registry(ctx); err != nil { // as in perform
+		return err
+	}
 	if len(t.criteria) > 0 {
 		err := s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
 			_, err := t.find(ctx, q)
@@ -96,7 +99,7 @@ func (t *transaction) run(ctx context.Context) error {
 		return s.db.Snapshot(ctx, t.reads)
 	}
 	var made []*Change
-	err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if err := t.confirm(ctx, tx); err != nil {
 			return err
 		}
