@@ -28,7 +28,7 @@ func TestCrash_NoCommittedEventIsLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	acknowledged := map[string]bool{}
-	const kills = 6
+	const kills = 5
 	for round := range kills {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestCrash_NoCommittedEventIsLost$") //nolint:gosec // itself
 		child.Env = append(os.Environ(), "WARD_OUTBOX_CHILD="+dir, fmt.Sprint("WARD_OUTBOX_ROUND=", round))
@@ -40,7 +40,7 @@ func TestCrash_NoCommittedEventIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		until := len(acknowledged) + 200 + 137*round // at another moment each time
+		until := len(acknowledged) + 100 + 61*round // at another moment each time
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "ACK "); ok {
 				acknowledged[data] = true
@@ -51,7 +51,7 @@ func TestCrash_NoCommittedEventIsLost(t *testing.T) {
 		}
 		_ = child.Wait()
 	}
-	if len(acknowledged) < kills*200 {
+	if len(acknowledged) < kills*100 {
 		t.Fatalf("only %d events were acknowledged", len(acknowledged))
 	}
 	d, b := openIn(t, dir)

@@ -447,6 +447,29 @@ func TestRelay_BurstTravelsInFewMessages(t *testing.T) {
 	})
 }
 
+func TestRelay_ProcessesShareTheWork(t *testing.T) {
+	t.Parallel()
+	testenv.URL(t, "WARD_TEST_POSTGRES")
+	h := newHouse(t, dbtest.Postgres(t), openBus(t))
+	var w witness
+	processes := []*outbox.Outbox{h.outbox(w.consumer("c", "x")), h.outbox(w.consumer("c", "x"))}
+	for _, o := range processes {
+		h.run(o)
+	}
+	var want []string
+	for i := range 200 {
+		want = append(want, fmt.Sprint("1 x ", i))
+		h.enqueue(processes[i%2], 1, "x", fmt.Sprint(i))
+	}
+	w.await(t, want...)
+	await(t, "the outbox is empty", func() bool { return h.rows(1, "outbox_event") == 0 })
+	for _, key := range want {
+		if n := w.count(key); n != 1 {
+			t.Errorf("%s was handled %d times", key, n)
+		}
+	}
+}
+
 func TestRelay_IdleTenantsCostNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, h *house) {
 		var w witness

@@ -176,7 +176,7 @@ type givenUpError struct{ error }
 
 func (g givenUpError) Unwrap() error { return g.error }
 
-// Is makes fault.CodeOf see a cancellation that the call reported in words of its own.
+// As makes fault.CodeOf see a cancellation that the call reported in words of its own.
 func (g givenUpError) As(target any) bool {
 	if f, ok := target.(**fault.Error); ok {
 		*f = fault.Canceled("the request was given up before it was answered").With(g.error)
