@@ -55,7 +55,7 @@ func (f *file) watchWAL() {
 func (f *file) copyBack() error {
 	f.d.checkpoints.Add(1)
 	if f.copier == nil {
-		c, err := openConn(f.path, &f.d.cfg, false)
+		c, err := openConn(f.path, &f.d.cfg, false, 0)
 		if err != nil {
 			return err
 		}

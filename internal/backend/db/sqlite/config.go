@@ -22,7 +22,8 @@ type Config struct {
 	MaxOpen         int           // files open at once; default 200. More only while more are in use.
 	Readers         int           // read connections per file; default 2 per CPU, at least 4 and at most 16
 	CheckpointPages int           // WAL pages of 4,096 bytes after which the WAL is copied back; default 4,000
-	MMapBytes       int64         // of each file mapped into memory per connection; default 64 MiB; negative: none
+	MMapBytes       int64         // of its file that a read connection maps into memory; default 32 MiB; negative: none
+	MMapTotal       int64         // by all connections together; those that come later map nothing; default 192 MiB
 	CacheBytes      int64         // page cache of the writer, a quarter of it for each reader; default 8 MiB
 	SnapshotLimit   time.Duration // a Snapshot may hold the WAL so long; default 2 minutes
 	MaxFileBytes    int64         // a file may grow so far, then it is fault.Full; default no limit
@@ -58,8 +59,14 @@ func (c Config) withDefaults() Config {
 	if c.CheckpointPages <= 0 {
 		c.CheckpointPages = 4000
 	}
-	if c.MMapBytes == 0 {
-		c.MMapBytes = 64 << 20
+	switch {
+	case c.MMapBytes == 0:
+		c.MMapBytes = 32 << 20
+	case c.MMapBytes < 0:
+		c.MMapBytes = 0
+	}
+	if c.MMapTotal <= 0 {
+		c.MMapTotal = 192 << 20
 	}
 	if c.CacheBytes <= 0 {
 		c.CacheBytes = 8 << 20

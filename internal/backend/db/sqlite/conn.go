@@ -26,6 +26,7 @@ type conn struct {
 	theirs bool          // the last call ended by the error of its row function
 	slot   *watch.Slot   // nil for the writer: an interrupted write would roll back its whole group
 	done   chan struct{} // closed to interrupt
+	mapped int64         // bytes of its file that it may map
 	seen   int64         // count when tidy last saw it work
 	seenAt time.Time
 }
@@ -33,8 +34,8 @@ type conn struct {
 // checkRows is after how many rows a query looks at its context.
 const checkRows = 256
 
-// openConn opens a connection with the file's settings. The first one to a file makes it a WAL file.
-func openConn(name string, cfg *Config, writer bool) (_ *conn, err error) {
+// openConn opens a connection with the file's settings, which may map so many bytes of it. The first one to a file makes it a WAL file.
+func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err error) {
 	flags := zombiezen.OpenReadWrite
 	if writer {
 		flags |= zombiezen.OpenCreate
@@ -43,7 +44,7 @@ func openConn(name string, cfg *Config, writer bool) (_ *conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{c: zc, stmts: map[string]*statement{}, shapes: map[string]*statement{}}
+	c := &conn{c: zc, mapped: mapped, stmts: map[string]*statement{}, shapes: map[string]*statement{}}
 	defer func() {
 		if err != nil {
 			_ = c.close()
@@ -63,7 +64,7 @@ func openConn(name string, cfg *Config, writer bool) (_ *conn, err error) {
 		"PRAGMA foreign_keys=on",
 		"PRAGMA trusted_schema=off",
 		"PRAGMA cache_size=-" + strconv.FormatInt(cache>>10, 10),
-		"PRAGMA mmap_size=" + strconv.FormatInt(max(cfg.MMapBytes, 0), 10),
+		"PRAGMA mmap_size=" + strconv.FormatInt(mapped, 10),
 		"PRAGMA journal_size_limit=" + strconv.FormatInt(2*int64(cfg.CheckpointPages)*pageSize, 10),
 	}
 	if cfg.MaxFileBytes > 0 {

@@ -23,7 +23,7 @@ type driver struct {
 	oneCheckpoint sync.Mutex
 	lines         lines
 
-	commits, checkpoints, connections, waits, waited atomic.Int64
+	commits, checkpoints, connections, waits, waited, mapped atomic.Int64
 }
 
 func (d *driver) Dialect() db.Dialect { return db.Dialect{Name: db.SQLite} }

@@ -43,7 +43,7 @@ type file struct {
 // open opens the file and brings its tables up to date.
 func (f *file) open() (err error) {
 	fresh := !exists(f.path)
-	if f.writer, err = openConn(f.path, &f.d.cfg, true); err != nil {
+	if f.writer, err = openConn(f.path, &f.d.cfg, true, 0); err != nil {
 		return mapped(f.d.base, err)
 	}
 	defer func() {
@@ -73,8 +73,7 @@ func (f *file) close() error {
 	close(f.queue)
 	<-f.written
 	for _, c := range f.idle {
-		_ = c.close()
-		f.d.connections.Add(-1)
+		f.closeReader(c)
 	}
 	f.idle = nil
 	if f.copier != nil {
@@ -106,14 +105,35 @@ func (f *file) reader(ctx context.Context) (*conn, error) {
 		return c, nil
 	}
 	f.mu.Unlock()
-	c, err := openConn(f.path, &f.d.cfg, false)
+	c, err := f.openReader()
 	if err != nil {
 		<-f.turns
 		return nil, mapped(ctx, err)
 	}
+	return c, nil
+}
+
+func (f *file) openReader() (*conn, error) {
+	// Mapped pages count as this process's memory, once for each connection that maps them: there is a budget.
+	grant := f.d.cfg.MMapBytes
+	if f.d.mapped.Add(grant) > f.d.cfg.MMapTotal {
+		f.d.mapped.Add(-grant)
+		grant = 0
+	}
+	c, err := openConn(f.path, &f.d.cfg, false, grant)
+	if err != nil {
+		f.d.mapped.Add(-grant)
+		return nil, err
+	}
 	c.watched(f.d.watcher)
 	f.d.connections.Add(1)
 	return c, nil
+}
+
+func (f *file) closeReader(c *conn) {
+	f.d.mapped.Add(-c.mapped)
+	f.d.connections.Add(-1)
+	_ = c.close()
 }
 
 // giveBack takes a read connection back.
@@ -139,7 +159,6 @@ func (f *file) closeIdle(since time.Time) {
 	}
 	f.mu.Unlock()
 	for _, c := range old {
-		_ = c.close()
-		f.d.connections.Add(-1)
+		f.closeReader(c)
 	}
 }
