@@ -220,7 +220,7 @@ func (m *matcher) reference(b *branch, l *leaf, n jsontape.Node, v *Value) bool 
 	if !ok || !b.admits(t) {
 		return false
 	}
-	if !slices.Contains(v.refs, string(t.text)) && !v.isID(t) {
+	if !slices.ContainsFunc(v.refs, func(want string) bool { return want == string(t.text) }) && !v.isID(t) {
 		return false
 	}
 	switch {
