@@ -16,7 +16,7 @@ help: ## this list
 .PHONY: build
 build: ## bin/ward, one static binary
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ward ./cmd/ward
+	go build -ldflags '$(LDFLAGS)' -o bin/ward ./cmd/ward
 
 .PHONY: run
 run: build ## build, then the demo: embedded backends in ./data, 100 patients, a token and links
