@@ -1,6 +1,7 @@
 package records
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -39,21 +40,22 @@ func readView(rawQuery string) (v fhir.View, values url.Values, err error) {
 }
 
 // from begins an interaction with what its HTTP request says, and checks the path and the Accept header.
-func (s *Service) from(r *http.Request) (in interaction, v view, values url.Values, err error) {
+func (s *Service) from(r *http.Request) (in interaction, v view, err error) {
+	var values url.Values
 	if v.View, values, err = readView(r.URL.RawQuery); err != nil {
-		return in, v, nil, err
+		return in, v, err
 	}
 	if v.content, err = negotiate(r.Header, values.Get("_format")); err != nil {
-		return in, v, nil, err
+		return in, v, err
 	}
 	in.typ, in.id = r.PathValue("type"), r.PathValue("id")
 	if in.typ != "" {
 		if err = s.checkType(in.typ); err != nil {
-			return in, v, nil, err
+			return in, v, err
 		}
 	}
 	if in.id != "" && !id.Valid(in.id) {
-		return in, v, nil, errID()
+		return in, v, errID()
 	}
 	in.method, in.query, in.base = r.Method, r.URL.RawQuery, s.baseOf(r)
 	in.prefer = readPreference(r.Header)
@@ -61,7 +63,7 @@ func (s *Service) from(r *http.Request) (in interaction, v view, values url.Valu
 	in.ifNoneMatch = r.Header["If-None-Match"]
 	in.ifModifiedSince = r.Header.Get("If-Modified-Since")
 	in.ifNoneExist = strings.TrimPrefix(r.Header.Get("If-None-Exist"), "?")
-	return in, v, values, nil
+	return in, v, nil
 }
 
 // criteriaOnly is a URL's query without the general parameters, for conditional interactions.
@@ -91,14 +93,13 @@ func readBody(r *http.Request) ([]byte, error) {
 		}
 		n, err := r.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		switch {
-		case err == nil:
-		case err == io.EOF: //nolint:errorlint // readers return it bare
+		if errors.Is(err, io.EOF) {
 			return buf, nil
-		default:
-			if _, coded := fault.Of(err); coded {
-				return nil, err
-			}
+		}
+		if _, coded := fault.Of(err); coded {
+			return nil, err
+		}
+		if err != nil {
 			return nil, fault.Invalid("the body could not be read to its end").With(err)
 		}
 	}

@@ -19,7 +19,7 @@ func (s *sink) WriteHeader(int)             {}
 // the same bytes with the same headers, the least that it can cost.
 func BenchmarkHTTP_Read(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *Service, ctx context.Context) {
-		c := newClient(b, s, ctx)
+		c := newClient(ctx, b, s)
 		v := put(b, s, ctx, vitalSigns(1))
 		request := func() *http.Request {
 			r := httptest.NewRequestWithContext(ctx, "GET", testBase+"/Observation/"+v.ID, nil)
@@ -54,7 +54,7 @@ func BenchmarkHTTP_Read(b *testing.B) {
 // BenchmarkHTTP_Search answers patient + code, newest 20, of a warm chart.
 func BenchmarkHTTP_Search(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *Service, ctx context.Context) {
-		c := newClient(b, s, ctx)
+		c := newClient(ctx, b, s)
 		var list [][]byte
 		for i := range 400 {
 			list = append(list, []byte(vitalSigns(i*10)))

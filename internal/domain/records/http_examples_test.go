@@ -82,7 +82,7 @@ func TestParameter_OfAnotherProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, b := newClient(t, s, ctx), newClient(t, other, ctx)
+		a, b := newClient(ctx, t, s), newClient(ctx, t, other)
 		b.get(t, "/Patient?nickname=x").refused(t, 400)
 		a.create(t, `{"resourceType":"SearchParameter","url":"http://example.org/nickname","name":"n","status":"active","description":"d","code":"nickname",`+
 			`"base":["Patient"],"type":"string","expression":"Patient.name.where(use='nickname').given"}`)

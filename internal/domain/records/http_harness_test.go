@@ -49,11 +49,11 @@ func (o oneTenant) Verify(_ context.Context, token string) (scope.Principal, int
 func overHTTP(t *testing.T, test func(t *testing.T, c *client)) {
 	t.Helper()
 	eachDatabase(t, func(t *testing.T, s *Service, ctx context.Context) {
-		test(t, newClient(t, s, ctx))
+		test(t, newClient(ctx, t, s))
 	})
 }
 
-func newClient(t testing.TB, s *Service, ctx context.Context) *client {
+func newClient(ctx context.Context, t testing.TB, s *Service) *client { //nolint:thelper // the context comes first
 	t.Helper()
 	sc, _ := scope.From(ctx)
 	here := oneTenant{sc.Tenant}

@@ -2,6 +2,7 @@ package records
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"ward/internal/format/fhir"
@@ -15,7 +16,7 @@ func (s *Service) handleOperation(code, path string) func(w http.ResponseWriter,
 		fixed = ""
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, v, _, err := s.from(r)
+		in, v, err := s.from(r)
 		if err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func (s *Service) handleOperation(code, path string) func(w http.ResponseWriter,
 
 // handleMetadata answers the capabilities interaction (FHIR R4 http.html#capabilities).
 func (s *Service) handleMetadata(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -52,12 +53,10 @@ func (s *Service) handleMetadata(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, tag := range in.ifNoneMatch {
-		if tag == a.etag {
-			w.Header()["Etag"] = []string{a.etag}
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
+	if slices.Contains(in.ifNoneMatch, a.etag) {
+		w.Header()["Etag"] = []string{a.etag}
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
 	return s.send(w, &in, v, &a)
 }

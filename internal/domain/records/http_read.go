@@ -42,7 +42,7 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 
 // handlePerform answers any interaction without a body.
 func (s *Service) handlePerform(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *Service) handlePerform(w http.ResponseWriter, r *http.Request) error {
 
 // handleHistory answers GET _history of a resource, a type or the system.
 func (s *Service) handleHistory(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}

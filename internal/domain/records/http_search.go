@@ -26,7 +26,7 @@ func (s *Service) handleSearch(w http.ResponseWriter, r *http.Request) error {
 			return sendBody(w, content, body)
 		}
 	}
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Service) handleSearchForm(w http.ResponseWriter, r *http.Request) error
 	if format := values.Get("_format"); format != "" && !r.URL.Query().Has("_format") {
 		r.Header.Del("Accept") // _format goes before it
 	}
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 // handleWrite answers POST [type], PUT [type]/[id] and PUT [type]?[criteria].
 func (s *Service) handleWrite(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -17,7 +17,7 @@ func (s *Service) handleWrite(w http.ResponseWriter, r *http.Request) error {
 
 // handlePatch answers PATCH [type]/[id] and PATCH [type]?[criteria].
 func (s *Service) handlePatch(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (s *Service) writeBody(w http.ResponseWriter, r *http.Request, in *interact
 
 // handleDelete answers DELETE [type]/[id] and DELETE [type]?[criteria].
 func (s *Service) handleDelete(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Service) handleDelete(w http.ResponseWriter, r *http.Request) error {
 
 // handleBundle answers POST of a batch or transaction to the base.
 func (s *Service) handleBundle(w http.ResponseWriter, r *http.Request) error {
-	in, v, _, err := s.from(r)
+	in, v, err := s.from(r)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,10 @@ func operations() []operation {
 			run: (*Service).everything,
 		},
 		{
+			code: "index-status", definition: "urn:ward:operation:index-status", types: []string{"SearchParameter"}, typeLevel: true, instance: true, get: true,
+			run: (*Service).indexStatus,
+		},
+		{
 			code: "meta", definition: coreOperation + "Resource-meta", system: true, typeLevel: true, instance: true, get: true, post: true,
 			run: (*Service).metaOperation,
 		},

@@ -212,7 +212,13 @@ func TestParameter_AddedByTheTenant(t *testing.T) {
 		equal(t, "at once", total(), "225")
 		c.create(t, patient(`"extension":[{"url":"http://example.org/eyes","valueString":"Red"}]`))
 		equal(t, "with a new one", total(), "226")
+		state := func() *reply { return c.must(t, 200, "GET", "/SearchParameter/"+id+"/$index-status", "") }
+		equal(t, "state before", state().text(t, "parameter", 0, "part", 1, "valueCode"), "indexing")
 		c.index(t)
+		equal(t, "state after", state().text(t, "parameter", 0, "part", 1, "valueCode"), "ready")
+		equal(t, "done", state().text(t, "parameter", 0, "part", 2, "valueDecimal"), "451")
+		equal(t, "total", state().text(t, "parameter", 0, "part", 3, "valueDecimal"), "451")
+		c.get(t, "/SearchParameter/never/$index-status").refused(t, 404)
 		equal(t, "indexed", total(), "226")
 		c.must(t, 200, "PUT", "/Patient/"+before[0], patient(`"id":"`+before[0]+`"`))
 		c.must(t, 204, "DELETE", "/Patient/"+before[2], "")

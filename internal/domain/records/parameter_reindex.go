@@ -297,7 +297,7 @@ func (p *parameters) indexThese(ctx context.Context, tx db.Tx, param *search.Par
 	err := tx.Lookup(ctx, db.Lookup{
 		Table: "records_resource", Want: []string{"op", "body"}, Keys: []db.Column{db.Col("rid", rids)}, ForUpdate: true,
 	}, func(i int, r db.Row) error {
-		if Op(r.Int64(0)) == OpDelete {
+		if r.Int64(0) == int64(OpDelete) {
 			return nil
 		}
 		json, err := p.s.packer.unpack(r.Bytes(1))

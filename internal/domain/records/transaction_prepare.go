@@ -83,9 +83,9 @@ func (s *Service) placed(ctx context.Context, doc *jsontape.Doc, st *step, op Op
 	c.Details = slices.Clone(f.Details)
 	for i := range c.Details {
 		d := &c.Details[i]
-		switch {
-		case d.Line == 0:
-		case d.Line == 1:
+		switch d.Line {
+		case 0:
+		case 1:
 			d.Line, d.Column = line, d.Column+column-1
 		default:
 			d.Line += line - 1
@@ -192,7 +192,7 @@ func matchesAlone(query *search.Query, bundle *jsontape.Doc, st *step) (bool, er
 		return false, fault.Internal("re-read an entry").With(err)
 	}
 	for _, clause := range query.Clauses {
-		switch clause.Kind { //nolint:exhaustive // others look beyond the resource
+		switch clause.Kind {
 		case search.KindID:
 			if !slices.Contains(clause.IDs, st.id) {
 				return false, nil

@@ -70,7 +70,7 @@ func (s *Service) validateOperation(ctx context.Context, in *interaction) (answe
 		}
 		fallthrough
 	default:
-		issues = s.problemsOf(ctx, in, mode, resource)
+		issues = s.problemsOf(in, mode, resource)
 	}
 	if profile != "" && !isBaseProfile(profile, in.typ) {
 		issues = append(issues, fault.Detail{
@@ -82,7 +82,7 @@ func (s *Service) validateOperation(ctx context.Context, in *interaction) (answe
 }
 
 // problemsOf lists what a write of the resource would be refused for.
-func (s *Service) problemsOf(ctx context.Context, in *interaction, mode string, resource []byte) []fault.Detail {
+func (s *Service) problemsOf(in *interaction, mode string, resource []byte) []fault.Detail {
 	var doc jsontape.Doc
 	if err := s.parseResource(&doc, resource); err != nil {
 		return issuesOf(err)
