@@ -92,10 +92,11 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 
 // extract computes what the indexes hold of doc.
 func extract(registry *search.Registry, typ, resourceID string, doc *jsontape.Doc) indexed {
-	values := indexed{
-		postings: registry.Postings(nil, doc, typ),
-		chart:    registry.Chart(doc, typ),
-	}
+	var (
+		values indexed
+		keys   search.Arena
+	)
+	values.postings, values.chart = registry.Index(&keys, nil, doc, typ)
 	if typ == "Patient" {
 		values.chart.Patients = []uint64{search.RefHash("Patient/" + resourceID)}
 	}

@@ -116,7 +116,7 @@ func rankOf(clause *search.Clause, ranges []search.Range) int {
 
 // narrow says that date ranges have both ends: a day, a month.
 func narrow(ranges []search.Range) bool {
-	return !slices.ContainsFunc(ranges, func(r search.Range) bool { return r.Hi == nil })
+	return !slices.ContainsFunc(ranges, func(r search.Range) bool { return r.Half() || r.Wide() })
 }
 
 // refCondition holds for resources that refer to one of targets ("Type/id") at one of the parameters.

@@ -87,7 +87,7 @@ func (p *parameters) load(ctx context.Context, tenant scope.Tenant) (*tenantPara
 	if err != nil {
 		return nil, err
 	}
-	t := &tenantParameters{registry: p.s.standard, tenant: tenant}
+	t := &tenantParameters{registry: p.s.standardOf(tenant), tenant: tenant}
 	var own []*search.Param
 	for _, row := range rows {
 		t.stamp += row.url + " " + row.state + "\n"
@@ -108,7 +108,7 @@ func (p *parameters) load(ctx context.Context, tenant scope.Tenant) (*tenantPara
 		}
 	}
 	if len(own) > 0 {
-		t.registry = p.s.standard.With(own...)
+		t.registry = t.registry.With(own...)
 	}
 	p.mu.Lock()
 	p.tenants[tenant.ID] = t

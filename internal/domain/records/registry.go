@@ -5,12 +5,21 @@ import (
 	"strings"
 
 	"ward/internal/backend/cache"
+	"ward/internal/base/scope"
 	"ward/internal/format/fhir/search"
 )
 
 // registry is the search parameters of the tenant in ctx: the standard's and its own.
 func (s *Service) registry(ctx context.Context) (*search.Registry, error) {
 	return s.parameters.registry(ctx)
+}
+
+// standardOf is the standard's parameters on a tenant's own server, whose absolute URLs name local resources.
+func (s *Service) standardOf(tenant scope.Tenant) *search.Registry {
+	if s.baseURL == "" {
+		return s.standard
+	}
+	return s.standard.At(strings.TrimSuffix(s.baseURL, "/") + "/t/" + tenant.Slug + "/fhir")
 }
 
 // number is how a type is stored.
