@@ -176,7 +176,7 @@ func (b *Batcher[T]) write(ctx context.Context, items []T, results []error) {
 		return
 	}
 	if len(items) > 1 {
-		switch fault.CodeOf(err) { //nolint:exhaustive // the others may be one item's
+		switch fault.CodeOf(err) {
 		case fault.CodeUnavailable, fault.CodeFull, fault.CodeTimeout, fault.CodeCanceled:
 		default:
 			half := len(items) / 2

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrUnique is in the chain of the Conflict that a second row with the same unique key is.
-var ErrUnique = errors.New("db: there is already a row with this key") //nolint:gochecknoglobals // a sentinel
+var ErrUnique = errors.New("db: there is already a row with this key")
 
 // RetryAfter is what Unavailable errors of this package ask callers to wait.
 const RetryAfter = 2 * time.Second

@@ -152,7 +152,7 @@ func readCases() map[string]func(s *suite) {
 					}
 					return err
 				})
-				if n != 1 || (errors.Is(end, db.Stop)) != (err == nil) || err != nil && !errors.Is(err, errTest) {
+				if n != 1 || errors.Is(end, db.Stop) != (err == nil) || err != nil && !errors.Is(err, errTest) {
 					s.Errorf("after %v: %d rows, %v", end, n, err)
 				}
 				s.wantIDs(s.ctx, 1, 2, 3)

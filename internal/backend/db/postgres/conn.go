@@ -106,7 +106,7 @@ func (c *conn) enter(ctx context.Context) error {
 		return fault.Internal("db: a statement inside the row function of another: collect the rows first")
 	}
 	if c.broken {
-		return &errLost{errors.New("in an earlier call")}
+		return &lostError{errors.New("in an earlier call")}
 	}
 	if err := db.Ended(ctx); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *conn) round(ctx context.Context, st *statement, each func(db.Row) error
 	c.out = c.out[:0]
 	if err != nil {
 		c.broken = true
-		return tag{}, &errLost{fmt.Errorf("after %d bytes: %w", n, err)}
+		return tag{}, &lostError{fmt.Errorf("after %d bytes: %w", n, err)}
 	}
 	finished := false
 	defer func() {
@@ -181,7 +181,7 @@ func (c *conn) receive(ctx context.Context, skip int, st *statement, each func(d
 			if failed != nil && isLost(failed) {
 				return t, failed
 			}
-			return t, &errLost{err}
+			return t, &lostError{err}
 		}
 		switch m := msg.(type) {
 		case *pgproto3.DataRow:

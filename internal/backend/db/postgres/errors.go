@@ -36,15 +36,14 @@ func newServerError(m *pgproto3.ErrorResponse) *serverError {
 	}
 }
 
-// errLost is a connection that broke.
-type errLost struct{ cause error }
+// lostError is a connection that broke.
+type lostError struct{ cause error }
 
-func (e *errLost) Error() string { return "postgres: the connection was lost: " + e.cause.Error() }
-func (e *errLost) Unwrap() error { return e.cause }
+func (e *lostError) Error() string { return "postgres: the connection was lost: " + e.cause.Error() }
+func (e *lostError) Unwrap() error { return e.cause }
 
 func isLost(err error) bool {
-	var lost *errLost
-	if errors.As(err, &lost) {
+	if _, ok := errors.AsType[*lostError](err); ok {
 		return true
 	}
 	var se *serverError

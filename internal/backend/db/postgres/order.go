@@ -13,7 +13,7 @@ import (
 func sorted(keys []db.Column, n int, last bool) []int32 {
 	order := make([]int32, n)
 	for i := range order {
-		order[i] = int32(i) //nolint:gosec // a statement has fewer rows
+		order[i] = int32(i)
 	}
 	by := func(a, b int32) int { return compare(keys, a, b) }
 	slices.SortStableFunc(order, by)

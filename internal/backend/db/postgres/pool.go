@@ -49,7 +49,7 @@ func (p *pool) connect(ctx context.Context) (*conn, error) {
 	defer cancel()
 	pg, err := pgconn.ConnectConfig(ctx, p.config)
 	if err != nil {
-		return nil, &errLost{redacted(err)}
+		return nil, &lostError{redacted(err)}
 	}
 	// Connections don't all expire together.
 	n := p.made.Add(1)
@@ -143,12 +143,10 @@ func alive(c net.Conn) bool {
 
 // redacted is an error of connecting without the connection string, in which a password may be.
 func redacted(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &serverError{code: pg.Code, routine: pg.Routine}
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -15,9 +15,9 @@ import (
 // side is one of the two halves of the database: a schema, and the only role that works in it.
 type side struct{ schema, role string }
 
-var ( //nolint:gochecknoglobals // constant table
-	tenantSide = side{schema: "ward", role: "ward_app"}
-	systemSide = side{schema: "system", role: "ward_system"}
+var (
+	tenantSide = side{schema: "ward", role: "ward_app"}      //nolint:gochecknoglobals // a constant
+	systemSide = side{schema: "system", role: "ward_system"} //nolint:gochecknoglobals // a constant
 )
 
 // lockNumber is the advisory lock of those who set up or migrate.
@@ -72,16 +72,14 @@ func (o *owner) rows(ctx context.Context, sql string, args ...string) ([][]strin
 
 // ownerError keeps the message: nothing that the owner runs has patients' values in it.
 func ownerError(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return errors.Join(&serverError{code: pg.Code, table: pg.TableName, constraint: pg.ConstraintName, routine: pg.Routine}, errors.New(pg.Message))
 	}
 	return err
 }
 
 func code(err error) string {
-	var se *serverError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*serverError](err); ok {
 		return se.code
 	}
 	return ""

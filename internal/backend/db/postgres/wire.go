@@ -140,9 +140,9 @@ func format(oid uint32, arg any) int {
 	return formatText
 }
 
-type badValue string
+type valueError string
 
-func (e badValue) Error() string { return string(e) }
+func (e valueError) Error() string { return string(e) }
 
 func putValue(b []byte, oid uint32, arg any) ([]byte, error) {
 	switch v := arg.(type) {
@@ -170,7 +170,7 @@ func putValue(b []byte, oid uint32, arg any) ([]byte, error) {
 	case float64:
 		return putFloat(b, oid, v)
 	default:
-		return b, badValue("it is none of int, int64, int32, string, []byte, bool, float64 and nil")
+		return b, valueError("it is none of int, int64, int32, string, []byte, bool, float64 and nil")
 	}
 }
 
@@ -180,12 +180,12 @@ func putInt(b []byte, oid uint32, v int64) ([]byte, error) {
 		return put64(put32(b, 8), v), nil
 	case oidInt4:
 		if v != int64(int32(v)) { //nolint:gosec // the check
-			return b, badValue("the number is larger than an int4")
+			return b, valueError("the number is larger than an int4")
 		}
 		return put32(put32(b, 4), int(v)), nil
 	case oidInt2:
 		if v != int64(int16(v)) { //nolint:gosec // the check
-			return b, badValue("the number is larger than an int2")
+			return b, valueError("the number is larger than an int2")
 		}
 		return put16(put32(b, 2), int(v)), nil
 	case oidBool:
@@ -210,7 +210,7 @@ func putFloat(b []byte, oid uint32, v float64) ([]byte, error) {
 		return binary.BigEndian.AppendUint32(put32(b, 4), math.Float32bits(float32(v))), nil
 	case oidInt8, oidInt4, oidInt2, oidBool:
 		if v != math.Trunc(v) || math.Abs(v) > 1<<53 {
-			return b, badValue("the number is a fraction where an integer is wanted")
+			return b, valueError("the number is a fraction where an integer is wanted")
 		}
 		return putInt(b, oid, int64(v))
 	default:

@@ -19,7 +19,7 @@ func mapped(ctx context.Context, err error) error {
 	if _, ok := fault.Of(err); ok {
 		return err
 	}
-	switch code := zombiezen.ErrCode(err); code.ToPrimary() { //nolint:exhaustive // the others are internal
+	switch code := zombiezen.ErrCode(err); code.ToPrimary() {
 	case zombiezen.ResultConstraint:
 		switch code { //nolint:exhaustive // the others are one case
 		case zombiezen.ResultConstraintUnique, zombiezen.ResultConstraintPrimaryKey, zombiezen.ResultConstraintRowID:
@@ -44,20 +44,19 @@ func mapped(ctx context.Context, err error) error {
 	}
 }
 
-// errPanic carries a panic of a function from the writer's goroutine to its caller's.
-type errPanic struct {
+// panicError carries a panic of a function from the writer's goroutine to its caller's.
+type panicError struct {
 	value any
 	stack []byte
 }
 
-func (e *errPanic) Error() string {
+func (e *panicError) Error() string {
 	return fmt.Sprintf("panic in the function of Write: %v\n%s", e.value, e.stack)
 }
 
 // rethrow panics again in the caller's goroutine.
 func rethrow(err error) error {
-	var p *errPanic
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*panicError](err); ok {
 		panic(p)
 	}
 	return err

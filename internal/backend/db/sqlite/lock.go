@@ -12,7 +12,7 @@ import (
 // lockFolder takes the folder for this process. The system gives the lock back when the process ends, however it ends.
 func lockFolder(dir string) (*os.File, error) {
 	name := filepath.Join(dir, "ward.lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator chooses the folder
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fault.Internal("sqlite: %s can't be opened: choose a folder that this user may write to", name).With(err)
 	}
@@ -28,10 +28,10 @@ func lockFolder(dir string) (*os.File, error) {
 
 // syncFolder makes the names of new files durable.
 func syncFolder(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // the operator chooses the folder
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	return f.Sync()
 }

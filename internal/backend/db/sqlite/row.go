@@ -12,7 +12,7 @@ type row struct {
 const keepBytes = 256 << 10
 
 func (r *row) check(i int) {
-	if uint(i) >= uint(r.st.cols) { //nolint:gosec // the conversion makes a negative index too large
+	if uint(i) >= uint(r.st.cols) {
 		panic(fmt.Sprintf("db: column %d of a row of %d", i, r.st.cols))
 	}
 }

@@ -198,7 +198,7 @@ func call(j *job, c *conn) (err error) {
 	defer func() {
 		t.over = true
 		if p := recover(); p != nil {
-			err = &errPanic{value: p, stack: debug.Stack()}
+			err = &panicError{value: p, stack: debug.Stack()}
 		} else if err == nil {
 			err = t.failed
 		}
