@@ -119,14 +119,13 @@ func appConfig(cfg Config, s side) (*pgconn.Config, error) {
 		return nil, err
 	}
 	millis := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-	// Every statement is one range of an index, or a nested loop over such: a plan of another kind, as PostgreSQL
-	// chooses for a table that it has no statistics of yet, was 100 times slower.
 	maps.Copy(config.RuntimeParams, map[string]string{
 		"application_name": "ward",
 		"role":             s.role,
 		"search_path":      s.schema,
 		"plan_cache_mode":  "force_generic_plan",
-
+		// Every statement is one range of an index, or a nested loop over such: a plan of another kind, as PostgreSQL
+		// chooses for a table that it has no statistics of yet, was 100 times slower.
 		"enable_seqscan":                      "off",
 		"enable_hashjoin":                     "off",
 		"enable_mergejoin":                    "off",

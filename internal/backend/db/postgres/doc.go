@@ -19,9 +19,9 @@
 //
 // # Plans
 //
-// Plans are generic (plan_cache_mode=force_generic_plan), because short queries would spend most of their time being planned. A text that
-// begins with [CustomPlan] is planned for its values each time. A plan that was made while a table was small may be wrong
-// when it has grown, so a statement is planned again after its 8th, 64th, 512th and 4,096th run on a connection.
+// Plans are generic (plan_cache_mode=force_generic_plan), because short queries would spend most of their time being planned, and made of ranges of
+// indexes and nested loops only (docs/decisions/0006). A text that begins with [CustomPlan] is planned for its values each time. A plan that was made while a table was
+// small may be wrong when it has grown, so a statement is planned again after its 8th, 64th, 512th and 4,096th run on a connection.
 //
 // # How it fails
 //
