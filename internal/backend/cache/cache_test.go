@@ -186,6 +186,7 @@ func BenchmarkGet(b *testing.B) {
 				keep(b, c, ctx, "Observation/"+id, string(make([]byte, 1500)), cache.TagOf("Observation", id), cache.TagOf("Patient", id))
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				var buf [64]byte
 				i := 0
