@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -20,6 +21,9 @@ import (
 // Errors: Precondition when IfMatch or MustNotExist does not hold, Conflict, Unavailable, Full.
 func (s *Service) commit(ctx context.Context, c *Change) error {
 	err := s.batcher.Do(ctx, c)
+	for attempt := 1; attempt < createAttempts && errors.Is(err, db.ErrUnique); attempt++ {
+		err = s.batcher.Do(ctx, c)
+	}
 	if err != nil && !fault.Is(err, fault.CodeUnavailable) {
 		return err
 	}
