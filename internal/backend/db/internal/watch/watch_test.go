@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,8 @@ func TestSlot_InterruptsTheCallWhoseContextEnded(t *testing.T) {
 		w := watch.New(10 * time.Millisecond)
 		defer w.Close()
 		time.Sleep(5 * time.Second) // it parks
-		fired := 0
-		s, other := w.Slot(func() { fired++ }), w.Slot(func() { t.Error("another call was interrupted") })
+		var fired atomic.Int64
+		s, other := w.Slot(func() { fired.Add(1) }), w.Slot(func() { t.Error("another call was interrupted") })
 		ctx, cancel := context.WithCancel(t.Context())
 		otherCtx, cancelOther := context.WithCancel(t.Context())
 		defer cancelOther()
@@ -25,12 +26,12 @@ func TestSlot_InterruptsTheCallWhoseContextEnded(t *testing.T) {
 		time.Sleep(time.Second)
 		cancel()
 		time.Sleep(time.Second)
-		if fired != 1 || !s.Leave() || other.Leave() {
-			t.Errorf("interrupted %d times", fired)
+		if fired.Load() != 1 || !s.Leave() || other.Leave() {
+			t.Errorf("interrupted %d times", fired.Load())
 		}
 		s.Enter(otherCtx)
 		time.Sleep(time.Second)
-		if fired != 1 || s.Leave() {
+		if fired.Load() != 1 || s.Leave() {
 			t.Error("the next call was interrupted")
 		}
 		s.Remove()
