@@ -82,7 +82,7 @@ func run(ctx context.Context, w *world, args []string) (code int) {
 		kong.Bind(w), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}), kong.ValueFormatter(describe),
 		configWorld{w})
 	if err != nil {
-		return complain(w, err, 1)
+		return complain(w, err, 2)
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
