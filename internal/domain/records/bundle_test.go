@@ -268,6 +268,34 @@ func TestBundle_Transaction_ParallelConditionalCreatesMakeOneResource(t *testing
 	})
 }
 
+func TestBundle_Transaction_SameConditionTwice(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		about := func(urn string) string {
+			return entryOf("", "POST", "Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"`+urn+`"}}`)
+		}
+		condition := `"ifNoneExist":"` + byIdentifier("1") + `"`
+		body := bundleOfType("transaction",
+			entryOf(urn1, "POST", "Patient", identified("1", ""), condition), entryOf(urn2, "POST", "Patient", identified("1", ""), condition), about(urn1), about(urn2))
+		r := c.must(t, 200, "POST", "", body)
+		equal(t, "first", r.text(t, "entry", 0, "response", "status"), "201 Created")
+		equal(t, "second", r.text(t, "entry", 1, "response", "status"), "200 OK")
+		equal(t, "the same", r.text(t, "entry", 1, "response", "location"), r.text(t, "entry", 0, "response", "location"))
+		found := c.get(t, "/Patient?"+byIdentifier("1"))
+		equal(t, "made", found.count(t, "entry"), 1)
+		equal(t, "referred to", c.get(t, "/Observation?subject="+found.ids(t)[0]).count(t, "entry"), 2)
+		update := entryOf("", "PUT", "Patient?"+byIdentifier("2"), identified("2", ""))
+		c.do(t, "POST", "", bundleOfType("transaction", update, update)).refused(t, 400, "Bundle.entry[1]", "Bundle.entry[0]")
+		// Where all is there already, nothing is written.
+		r = c.must(t, 200, "POST", "", bundleOfType("transaction",
+			entryOf(urn1, "POST", "Patient", identified("1", ""), condition), entryOf("", "DELETE", "Patient?"+byIdentifier("none"), ""),
+			entryOf("", "GET", "Patient?"+byIdentifier("1"), "")))
+		for i, status := range []string{"200 OK", "204 No Content", "200 OK"} {
+			equal(t, fmt.Sprint("status ", i), r.text(t, "entry", i, "response", "status"), status)
+		}
+	})
+}
+
 func TestBundle_Transaction_PatchByBinary(t *testing.T) {
 	t.Parallel()
 	overHTTP(t, func(t *testing.T, c *client) {

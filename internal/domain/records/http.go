@@ -55,7 +55,7 @@ func (s *Service) from(r *http.Request) (in interaction, v view, err error) {
 		}
 	}
 	if in.id != "" && !id.Valid(in.id) {
-		return in, v, errID()
+		return in, v, errNoID(in.id)
 	}
 	in.method, in.query, in.base = r.Method, r.URL.RawQuery, s.baseOf(r)
 	in.prefer = readPreference(r.Header)

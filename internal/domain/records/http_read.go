@@ -22,7 +22,7 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !id.Valid(resourceID) {
-		return errID()
+		return errNoID(resourceID)
 	}
 	v, err := s.Read(r.Context(), typ, resourceID)
 	if err != nil {

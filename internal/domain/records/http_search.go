@@ -126,6 +126,9 @@ func (s *Service) request(ctx context.Context, in *interaction) (Request, search
 	typ := in.typ
 	var req Request
 	if in.members != "" {
+		if strings.HasPrefix(in.members, "$") {
+			return req, opts, errNoID(in.members)
+		}
 		compartment := s.definitions.Compartment(in.typ)
 		if compartment.Name == "" {
 			return req, opts, fault.NotFound("%s is no compartment: those of FHIR R4 are Device, Encounter, Patient, Practitioner and RelatedPerson", in.typ)

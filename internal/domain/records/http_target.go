@@ -101,4 +101,12 @@ func (s *Service) checkType(typ string) error {
 	return fault.NotFound("there is no resource type %q in FHIR R4; types are written like Patient or MedicationRequest", printable(typ))
 }
 
+// errNoID says what is wrong with an id of a path.
+func errNoID(text string) error {
+	if strings.HasPrefix(text, "$") {
+		return fault.NotFound("there is no operation %s here; the capability statement lists those that there are", printable(text))
+	}
+	return errID()
+}
+
 func errID() error { return fault.Invalid("a resource id has 1 to 64 letters, digits, '-' and '.'") }

@@ -47,6 +47,7 @@ type step struct {
 	absent   bool   // If-None-Match: *
 	id       string // of the resource, once known
 	existing bool   // a conditional create that found its resource
+	twin     *step  // an earlier conditional create with the same criteria, which makes the resource of both
 
 	change    *Change
 	unchanged bool // an import that brings what is stored already
@@ -96,6 +97,7 @@ func (t *transaction) run(ctx context.Context) error {
 		return err
 	}
 	if !t.writes() {
+		t.conclude()
 		return s.db.Snapshot(ctx, t.reads)
 	}
 	var made []*Change
@@ -281,12 +283,16 @@ func (t *transaction) confirm(ctx context.Context, tx db.Tx) error {
 func (t *transaction) assign(ctx context.Context) error {
 	t.links = links{byURL: make(map[string]identity, len(t.steps)), byCriteria: map[string]string{}}
 	taken := make(map[string]int, len(t.steps))
+	making := make(map[int]*step, len(t.criteria)) // by criteria that find nothing
 	for i := range t.steps {
 		st := &t.steps[i]
 		if st.order == stepGet {
 			continue
 		}
 		if err := t.assignOne(st); err != nil {
+			return inEntry(i, err)
+		}
+		if err := t.pair(st, making); err != nil {
 			return inEntry(i, err)
 		}
 		if st.id == "" { // a deletion that finds nothing
@@ -311,6 +317,25 @@ func (t *transaction) assign(ctx context.Context) error {
 			}
 			t.links.byCriteria[c.typ+"?"+c.query] = to
 		}
+	}
+	return nil
+}
+
+// pair notes which entry makes the resource that criteria do not find. A second conditional create with the same criteria
+// is then one with the first; a conditional update would write the same resource twice.
+func (t *transaction) pair(st *step, making map[int]*step) error {
+	st.twin = nil
+	if st.criteria < 0 || st.existing || st.order == stepDelete || len(t.criteria[st.criteria].found) > 0 {
+		return nil
+	}
+	first := making[st.criteria]
+	switch {
+	case first == nil:
+		making[st.criteria] = st
+	case first.order == stepPost && st.order == stepPost:
+		st.twin, st.existing, st.id = first, true, first.id
+	default:
+		return fault.Invalid("it is for the same resource as %s: a resource can appear in a transaction once", first.entry.at())
 	}
 	return nil
 }
@@ -440,9 +465,11 @@ func (t *transaction) conclude() {
 		switch {
 		case st.order == stepGet, st.unchanged:
 		case st.existing:
-			st.answer = answer{
-				status: http.StatusOK, version: t.criteria[st.criteria].found[0], wrote: true, created: true,
-				text: "it existed already",
+			st.answer = answer{status: http.StatusOK, wrote: true, created: true, text: "it existed already"}
+			if st.twin != nil {
+				st.answer.version = st.twin.change.Version
+			} else {
+				st.answer.version = t.criteria[st.criteria].found[0]
 			}
 		case st.order == stepDelete:
 			st.answer = removed(st.change)
