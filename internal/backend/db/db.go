@@ -65,7 +65,7 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 // Dialect says which SQL the database speaks.
 func (d *DB) Dialect() Dialect { return d.driver.Dialect() }
 
-// Check asks the database whether it works, and says what is wrong.
+// Check asks the database whether it works, and says what is wrong. fault.Full means that reads work and writes don't.
 func (d *DB) Check(ctx context.Context) error {
 	if !d.gate.enter() {
 		return errClosed()
