@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,14 +28,24 @@ func (b *Bus) Ensure(ctx context.Context, s Stream) error {
 	defaulted(&s.MaxAge, 7*24*time.Hour)
 	defaulted(&s.MaxBytes, 1<<30)
 	defaulted(&s.Dedupe, 2*time.Minute)
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	want := jetstream.StreamConfig{
 		Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Duplicates: s.Dedupe, Replicas: b.config.Replicas,
 		Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage,
-	})
-	if err != nil {
+	}
+	there, err := b.js.Stream(ctx, s.Name)
+	if err == nil && same(there.CachedInfo().Config, want) {
+		return nil // an update that changes nothing would still stop the stream for a moment
+	}
+	if _, err = b.js.CreateOrUpdateStream(ctx, want); err != nil {
 		return failed(ctx, "stream "+s.Name+" can't be made", err)
 	}
 	return nil
+}
+
+// same compares what Ensure sets.
+func same(a, b jetstream.StreamConfig) bool {
+	return slices.Equal(a.Subjects, b.Subjects) && a.MaxAge == b.MaxAge && a.MaxBytes == b.MaxBytes && a.Duplicates == b.Duplicates &&
+		a.Replicas == b.Replicas && a.Retention == b.Retention && a.Discard == b.Discard && a.Storage == b.Storage
 }
 
 func defaulted[T comparable](field *T, value T) {

@@ -59,7 +59,9 @@ type Outbox struct {
 	relays  relays
 	ready   atomic.Bool // the stream and all durable consumers are there
 	tenants tenants
-	looks   []time.Duration
+
+	preparing sync.Mutex
+	looks     []time.Duration
 }
 
 type consumer struct {

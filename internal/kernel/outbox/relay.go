@@ -386,6 +386,11 @@ func (o *Outbox) prepare(ctx context.Context) error {
 	if o.ready.Load() {
 		return nil
 	}
+	o.preparing.Lock()
+	defer o.preparing.Unlock()
+	if o.ready.Load() {
+		return nil
+	}
 	if err := o.deps.Bus.Ensure(ctx, bus.Stream{Name: stream, Subjects: []string{subjectPrefix + ">"}, MaxBytes: o.config.StreamBytes}); err != nil {
 		return err
 	}
