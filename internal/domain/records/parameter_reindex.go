@@ -283,7 +283,8 @@ func (p *parameters) indexThese(ctx context.Context, tx db.Tx, param *search.Par
 	if len(rids) == 0 {
 		return nil
 	}
-	only := p.s.standard.With(param)
+	sc, _ := scope.From(ctx)
+	only := p.s.standardOf(sc.Tenant).With(param)
 	ours := map[uint32]bool{}
 	for _, typ := range p.bases(param.Base) {
 		for _, atom := range param.Atoms(typ) {
