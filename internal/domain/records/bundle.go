@@ -58,6 +58,9 @@ func (s *Service) readBundle(json []byte) (*bundle, error) {
 		return nil, fault.Invalid("Bundle.type is %q: the base takes a batch or a transaction", printableOr(kind, "missing")).
 			Detail(problem("value", "Bundle.type", "must be batch or transaction", doc, doc.Get(root, "type")))
 	}
+	if problems := s.unknownMembers(nil, doc, root, "Bundle", "Bundle"); len(problems) > 0 {
+		return nil, fault.Invalid("the bundle has members that no Bundle has").Detail(problems...)
+	}
 	list := doc.Get(root, "entry")
 	if list == jsontape.Invalid {
 		return b, nil
@@ -74,6 +77,8 @@ func (s *Service) readBundle(json []byte) (*bundle, error) {
 	for n := doc.First(list); n != jsontape.Invalid; n = doc.Next(n) {
 		e := bundleEntry{index: len(b.entries), node: jsontape.Invalid}
 		e.problems = e.read(doc, n)
+		e.problems = s.unknownMembers(e.problems, doc, n, "Bundle.entry", e.at())
+		e.problems = s.unknownMembers(e.problems, doc, doc.Get(n, "request"), "Bundle.entry.request", e.at()+".request")
 		problems = append(problems, e.problems...)
 		b.entries = append(b.entries, e)
 	}
@@ -129,6 +134,19 @@ func (e *bundleEntry) read(doc *jsontape.Doc, n jsontape.Node) (problems []fault
 	}
 	if e.url == "" && e.method != "GET" && e.method != "HEAD" {
 		problems = append(problems, problem("required", e.at()+".request.url", "must say what the request is for", doc, request))
+	}
+	return problems
+}
+
+// unknownMembers adds a problem for each member that the type does not have: a misspelt one would be passed over in
+// silence, and with it what it asks for.
+func (s *Service) unknownMembers(problems []fault.Detail, doc *jsontape.Doc, n jsontape.Node, typ, path string) []fault.Detail {
+	t := s.definitions.Type(typ)
+	for m := doc.First(n); m != jsontape.Invalid && doc.Kind(n) == jsontape.Object; m = doc.Next(m) {
+		key := doc.Key(m)
+		if t.Element(key) == nil && string(key) != "resourceType" {
+			problems = append(problems, problem("structure", path, "has no member "+strconv.Quote(printable(string(key))), doc, m))
+		}
 	}
 	return problems
 }

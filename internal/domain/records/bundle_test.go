@@ -350,6 +350,9 @@ func TestBundle_BadBundles(t *testing.T) {
 	overHTTP(t, func(t *testing.T, c *client) {
 		for name, body := range map[string]string{
 			"other resource":   patient(""),
+			"misspelt entry":   `{"resourceType":"Bundle","type":"transaction","entries":[]}`,
+			"misspelt field":   bundleOfType("transaction", `{"fullurl":"x","request":{"method":"GET","url":"Patient"}}`),
+			"misspelt request": bundleOfType("transaction", entryOf("", "PUT", "Patient/1", patient(`"id":"1"`), `"ifmatch":"W/\"1\""`)),
 			"other type":       `{"resourceType":"Bundle","type":"collection"}`,
 			"no type":          `{"resourceType":"Bundle"}`,
 			"entry no array":   `{"resourceType":"Bundle","type":"transaction","entry":{}}`,
