@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -99,11 +99,21 @@ func TestSQLite_AsksAndWritesAsWardDoes(t *testing.T) {
 	}
 }
 
+func databaseURL(t *testing.T, server, name string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
 func TestPostgres_AsksAndWritesAsWardDoes(t *testing.T) {
 	t.Parallel()
-	ctx, url := t.Context(), testenv.URL(t, "WARD_TEST_POSTGRES")
+	ctx, at := t.Context(), testenv.URL(t, "WARD_TEST_POSTGRES")
 	name := fmt.Sprintf("load_test_%d", os.Getpid())
-	owner, err := pgx.Connect(ctx, url)
+	owner, err := pgx.Connect(ctx, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +122,7 @@ func TestPostgres_AsksAndWritesAsWardDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = owner.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)") }()
-	s := SQLLimits{Postgres: strings.Replace(url, "/ward?", "/"+name+"?", 1), Tenant: 7, Group: 8, Duration: brief}
+	s := SQLLimits{Postgres: databaseURL(t, at, name), Tenant: 7, Group: 8, Duration: brief}
 	c, err := s.connect(ctx, 7)
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func TestOpen_RefusesARoleThatOwnsTheTables(t *testing.T) {
 	t.Parallel()
 	d, at := dbtest.PostgresAt(t)
 	dbtest.Migrate(t, d, "pg", itemTables())
-	bareConn2(t, at, "ALTER TABLE ward.pg_item OWNER TO ward_app")
+	bareConn2(t, at, "GRANT CREATE ON SCHEMA ward TO ward_app; ALTER TABLE ward.pg_item OWNER TO ward_app")
 	if _, err := postgres.Open(t.Context(), postgres.Config{URL: at}); err == nil || !strings.Contains(err.Error(), "owns Ward's tables") {
 		t.Errorf("%v", err)
 	}
