@@ -17,7 +17,7 @@ import (
 )
 
 // everythingCursor is the kind of the cursors that $everything gives.
-const everythingCursor sourceKind = 101
+const everythingCursor = 101
 
 // everythingQuery is what $everything is asked for (FHIR R4 patient-operation-everything.html).
 type everythingQuery struct {
@@ -133,7 +133,7 @@ func (s *Service) everythingQuery(in *interaction) (*everythingQuery, error) {
 // A cursor of $everything has the type in step, and in position the compartment's id after its length and the cursor of
 // the search in that type.
 func everythingPosition(id, inner string) []byte {
-	b := binary.AppendUvarint(nil, uint64(len(id)))
+	b := binary.AppendUvarint(nil, uint64(len(id))) //nolint:gosec // a length is not negative
 	return append(append(b, id...), inner...)
 }
 

@@ -20,7 +20,7 @@ const (
 )
 
 // historyCursor is the kind of the cursors that histories give.
-const historyCursor sourceKind = 100
+const historyCursor = 100
 
 // historyOf answers the history interactions (FHIR R4 http.html#history).
 func (s *Service) historyOf(ctx context.Context, in *interaction) (answer, error) {

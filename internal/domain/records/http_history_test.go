@@ -24,8 +24,11 @@ func TestHTTP_History_OfAResource(t *testing.T) {
 		equal(t, "total", r.text(t, "total"), "5")
 		equal(t, "self", r.link(t, "self"), testBase+"/Patient/"+id+"/_history")
 		for i, want := range []struct{ method, url, etag string }{
-			{"PUT", "Patient/" + id, `W/"5"`}, {"DELETE", "Patient/" + id, `W/"4"`}, {"PATCH", "Patient/" + id, `W/"3"`},
-			{"PUT", "Patient/" + id, `W/"2"`}, {"POST", "Patient", `W/"1"`},
+			{"PUT", "Patient/" + id, `W/"5"`},
+			{"DELETE", "Patient/" + id, `W/"4"`},
+			{"PATCH", "Patient/" + id, `W/"3"`},
+			{"PUT", "Patient/" + id, `W/"2"`},
+			{"POST", "Patient", `W/"1"`},
 		} {
 			equal(t, fmt.Sprint("method ", i), r.text(t, "entry", i, "request", "method"), want.method)
 			equal(t, fmt.Sprint("url ", i), r.text(t, "entry", i, "request", "url"), want.url)

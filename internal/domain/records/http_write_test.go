@@ -168,8 +168,15 @@ func TestHTTP_Contention_IfMatch(t *testing.T) {
 			ifMatch string
 			status  int
 		}{
-			{`W/"7"`, 412}, {`W/"x"`, 412}, {`1`, 400}, {`W/1`, 400}, {`"`, 400},
-			{`W/"1"`, 200}, {`W/"1"`, 412}, {`"2"`, 200}, {`*`, 200},
+			{`W/"7"`, 412},
+			{`W/"x"`, 412},
+			{`1`, 400},
+			{`W/1`, 400},
+			{`"`, 400},
+			{`W/"1"`, 200},
+			{`W/"1"`, 412},
+			{`"2"`, 200},
+			{`*`, 200},
 		} {
 			if r := c.do(t, "PUT", "/Patient/"+id, body, "If-Match", row.ifMatch); r.status != row.status {
 				t.Errorf("%s: %d, want %d: %s", row.ifMatch, r.status, row.status, r.body)
@@ -247,8 +254,12 @@ func TestHTTP_Prefer_Return(t *testing.T) {
 	t.Parallel()
 	overHTTP(t, func(t *testing.T, c *client) {
 		for _, row := range []struct{ prefer, resourceType string }{
-			{"", "Patient"}, {"return=representation", "Patient"}, {"return=minimal", ""}, {"return=OperationOutcome", "OperationOutcome"},
-			{"respond-async, return=minimal", ""}, {"return=nonsense", "Patient"},
+			{"", "Patient"},
+			{"return=representation", "Patient"},
+			{"return=minimal", ""},
+			{"return=OperationOutcome", "OperationOutcome"},
+			{"respond-async, return=minimal", ""},
+			{"return=nonsense", "Patient"},
 		} {
 			r := c.must(t, 201, "POST", "/Patient", patient(""), "Prefer", row.prefer)
 			if row.resourceType == "" {
@@ -271,8 +282,13 @@ func TestHTTP_Permissions(t *testing.T) {
 		id := c.create(t, patient(""))
 		nobody := c.as("patient")
 		for _, row := range []struct{ method, path, body string }{
-			{"GET", "/Patient/" + id, ""}, {"GET", "/Patient", ""}, {"POST", "/Patient", patient("")}, {"DELETE", "/Patient/" + id, ""},
-			{"POST", "", `{"resourceType":"Bundle","type":"batch"}`}, {"GET", "/_history", ""}, {"GET", "/Patient/" + id + "/$everything", ""},
+			{"GET", "/Patient/" + id, ""},
+			{"GET", "/Patient", ""},
+			{"POST", "/Patient", patient("")},
+			{"DELETE", "/Patient/" + id, ""},
+			{"POST", "", `{"resourceType":"Bundle","type":"batch"}`},
+			{"GET", "/_history", ""},
+			{"GET", "/Patient/" + id + "/$everything", ""},
 		} {
 			if r := nobody.do(t, row.method, row.path, row.body); r.status != 403 {
 				t.Errorf("%s %s: %d, want 403", row.method, row.path, r.status)
