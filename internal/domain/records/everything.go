@@ -133,13 +133,13 @@ func (s *Service) everythingQuery(in *interaction) (*everythingQuery, error) {
 // A cursor of $everything has the type in step, and in position the compartment's id after its length and the cursor of
 // the search in that type.
 func everythingPosition(id, inner string) []byte {
-	b := binary.AppendUvarint(nil, uint64(len(id))) //nolint:gosec // a length is not negative
+	b := binary.AppendUvarint(nil, uint64(len(id)))
 	return append(append(b, id...), inner...)
 }
 
 func readEverythingPosition(b []byte) (id, inner string, ok bool) {
 	n, k := binary.Uvarint(b)
-	if k <= 0 || n > uint64(len(b)-k) {
+	if k <= 0 || n > uint64(len(b)-k) { //nolint:gosec // k is at most the length
 		return "", "", false
 	}
 	b = b[k:]
