@@ -26,17 +26,18 @@ var (
 type cli struct {
 	ConfigFile configFile `name:"config" help:"YAML file of settings." placeholder:"FILE" env:"WARD_CONFIG"`
 
-	Demo    demoCmd    `cmd:"" help:"Try it: two tenants and a hundred made-up patients, with nothing installed."`
-	Serve   serveCmd   `cmd:"" help:"Run it."`
-	Import  importCmd  `cmd:"" help:"Store bundles, NDJSON and archives of them."`
-	Tenant  tenantCmd  `cmd:"" help:"Create and list tenants, suspend and resume them."`
-	Token   tokenCmd   `cmd:"" help:"Mint, list and revoke tokens."`
-	Routes  routesCmd  `cmd:"" help:"Print every route with its lane, permission and objective."`
-	Config  configCmd  `cmd:"" help:"Look at the configuration."`
-	Migrate migrateCmd `cmd:"" help:"Bring the databases up to date."`
-	Doctor  doctorCmd  `cmd:"" help:"Check every backend and say what is wrong."`
-	Load    loadCmd    `cmd:"" help:"Measure a running server beside the limits of the machine."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo       demoCmd       `cmd:"" help:"Try it: two tenants and a hundred made-up patients, with nothing installed."`
+	Serve      serveCmd      `cmd:"" help:"Run it."`
+	Import     importCmd     `cmd:"" help:"Store bundles, NDJSON and archives of them."`
+	Tenant     tenantCmd     `cmd:"" help:"Create and list tenants, suspend and resume them."`
+	Token      tokenCmd      `cmd:"" help:"Mint, list and revoke tokens."`
+	Routes     routesCmd     `cmd:"" help:"Print every route with its lane, permission and objective."`
+	Config     configCmd     `cmd:"" help:"Look at the configuration."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the databases up to date."`
+	Doctor     doctorCmd     `cmd:"" help:"Check every backend and say what is wrong."`
+	Deadletter deadletterCmd `cmd:"" help:"List, replay and discard events that could not be handled."`
+	Load       loadCmd       `cmd:"" help:"Measure a running server beside the limits of the machine."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // world is what a command may touch outside of itself.

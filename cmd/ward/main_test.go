@@ -135,6 +135,9 @@ func TestRun_ConfigCheckAndHelp(t *testing.T) {
 		{"config", "check"},
 		{"migrate"},
 		{"doctor"},
+		{"deadletter", "list"},
+		{"deadletter", "replay"},
+		{"deadletter", "discard"},
 		{"version"},
 	} {
 		if code, help, _ := ward(t, nil, append(command, "--help")...); code != 0 || !strings.Contains(help, "Example") {

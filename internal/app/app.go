@@ -14,6 +14,7 @@ import (
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
 )
@@ -36,6 +37,7 @@ type App struct {
 	Tokens   *identity.Tokens
 	Records  *records.Service
 	Backends *Backends
+	Outbox   *outbox.Outbox
 
 	options Options
 	targets module.Target
@@ -66,7 +68,7 @@ func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a = &App{Config: c, options: o, targets: targets, log: o.Log, clock: o.Clock, metrics: observe.NewMetrics()}
-	if a.Backends, err = (opener{config: &a.Config, log: a.log, clock: a.clock, metrics: a.metrics}).open(ctx); err != nil {
+	if a.Backends, err = (opener{config: &a.Config, log: a.log, clock: a.clock, calls: newGuardMeter(a.metrics)}).open(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -79,6 +81,9 @@ func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
 		return a, err
 	}
 	a.parts = append(a.modules(), o.Extra...)
+	if err := a.buildOutbox(); err != nil {
+		return a, err
+	}
 	if err := module.Check(a.parts); err != nil {
 		return a, fault.Internal("the modules don't fit together").With(err)
 	}
@@ -203,6 +208,9 @@ func (a *App) Stop(ctx context.Context) error {
 	errs = append(errs, a.control.close(ctx))
 	if a.runners != nil {
 		errs = append(errs, a.runners.stop(ctx))
+		if err := a.Outbox.Flush(ctx); err != nil { // nothing is lost: events stay in their tables
+			a.log.WarnContext(ctx, "the outbox was not flushed", slog.Any("error", err))
+		}
 	}
 	return errors.Join(append(errs, a.Close(ctx))...)
 }

@@ -8,6 +8,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/journal"
+	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/tenancy"
 )
 
@@ -25,6 +26,12 @@ type Desk interface {
 
 	// Import stores what the sources hold in the tenant's records. See [ImportReport].
 	Import(ctx context.Context, tenant string, sources []ImportSource, o ImportOptions) (ImportReport, error)
+
+	// DeadLetters lists events of the tenant that a consumer (all, for "") could not handle, oldest first, at most limit.
+	DeadLetters(ctx context.Context, tenant, consumer string, limit int) ([]outbox.DeadEvent, error)
+	// Replay hands dead events to their consumer again, and Discard forgets them: those with the ids, all without any. They say how many.
+	Replay(ctx context.Context, tenant, consumer string, ids []string) (int, error)
+	Discard(ctx context.Context, tenant, consumer string, ids []string) (int, error)
 
 	Close(ctx context.Context) error
 }
@@ -104,6 +111,36 @@ func (d *localDesk) Import(ctx context.Context, slug string, sources []ImportSou
 	return runImport(ctx, target, sources, o)
 }
 
+// within is ctx in the scope of the tenant.
+func (d *localDesk) within(ctx context.Context, slug string) (context.Context, error) {
+	t, err := d.app.Tenants.Get(ctx, slug)
+	return scope.WithTenant(ctx, t.Tenant), err
+}
+
+func (d *localDesk) DeadLetters(ctx context.Context, slug, consumer string, limit int) ([]outbox.DeadEvent, error) {
+	ctx, err := d.within(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	return d.app.Outbox.Dead(ctx, consumer, nil, limit)
+}
+
+func (d *localDesk) Replay(ctx context.Context, slug, consumer string, ids []string) (int, error) {
+	ctx, err := d.within(ctx, slug)
+	if err != nil {
+		return 0, err
+	}
+	return d.app.Outbox.Replay(ctx, consumer, ids...)
+}
+
+func (d *localDesk) Discard(ctx context.Context, slug, consumer string, ids []string) (int, error) {
+	ctx, err := d.within(ctx, slug)
+	if err != nil {
+		return 0, err
+	}
+	return d.app.Outbox.Discard(ctx, consumer, ids...)
+}
+
 func (d *localDesk) Close(ctx context.Context) error { return d.app.Close(ctx) }
 
 // What goes over the wire.
@@ -119,6 +156,11 @@ type (
 	tokenMade struct {
 		Secret string
 		Token  identity.Token
+	}
+	deadWire struct {
+		Tenant, Consumer string
+		Limit            int
+		IDs              []string
 	}
 	importWire struct {
 		Tenant string
@@ -149,6 +191,15 @@ func (a *App) controlMux() *http.ServeMux {
 	operation(mux, "token-list", func(ctx context.Context, in tokenWire) ([]identity.Token, error) { return d.ListTokens(ctx, in.Tenant) })
 	operation(mux, "token-revoke", func(ctx context.Context, in tokenWire) (struct{}, error) {
 		return struct{}{}, d.RevokeToken(ctx, in.ID)
+	})
+	operation(mux, "dead-list", func(ctx context.Context, in deadWire) ([]outbox.DeadEvent, error) {
+		return d.DeadLetters(ctx, in.Tenant, in.Consumer, in.Limit)
+	})
+	operation(mux, "dead-replay", func(ctx context.Context, in deadWire) (int, error) {
+		return d.Replay(ctx, in.Tenant, in.Consumer, in.IDs)
+	})
+	operation(mux, "dead-discard", func(ctx context.Context, in deadWire) (int, error) {
+		return d.Discard(ctx, in.Tenant, in.Consumer, in.IDs)
 	})
 	operation(mux, "import-bundle", func(ctx context.Context, in importWire) (imported, error) {
 		return withTarget(ctx, a, in.Tenant, func(t importTarget) (imported, error) { return t.bundle(ctx, in.Bodies[0]) })
@@ -222,6 +273,18 @@ func (d *remoteDesk) Import(ctx context.Context, slug string, sources []ImportSo
 		t.known[h] = true
 	}
 	return runImport(ctx, t, sources, o)
+}
+
+func (d *remoteDesk) DeadLetters(ctx context.Context, slug, consumer string, limit int) ([]outbox.DeadEvent, error) {
+	return call[[]outbox.DeadEvent](ctx, d.c, "dead-list", deadWire{Tenant: slug, Consumer: consumer, Limit: limit})
+}
+
+func (d *remoteDesk) Replay(ctx context.Context, slug, consumer string, ids []string) (int, error) {
+	return call[int](ctx, d.c, "dead-replay", deadWire{Tenant: slug, Consumer: consumer, IDs: ids})
+}
+
+func (d *remoteDesk) Discard(ctx context.Context, slug, consumer string, ids []string) (int, error) {
+	return call[int](ctx, d.c, "dead-discard", deadWire{Tenant: slug, Consumer: consumer, IDs: ids})
 }
 
 func (d *remoteDesk) Close(context.Context) error {

@@ -20,7 +20,6 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/journal"
-	"ward/internal/kernel/observe"
 )
 
 // Finding is what `ward doctor` says of one part.
@@ -48,7 +47,7 @@ func Examine(ctx context.Context, c Config, tell func(Finding)) {
 	}
 	tell(Finding{Part: "config", Says: fmt.Sprintf("%s; target %s", whole(c.urls()), c.Target)})
 	e := examination{config: &c, clock: clock.System(), tell: tell}
-	e.opener = opener{config: &c, log: slog.New(slog.DiscardHandler), clock: e.clock, metrics: observe.NewMetrics()}
+	e.opener = opener{config: &c, log: slog.New(slog.DiscardHandler), clock: e.clock}
 	embedded := c.Embedded()
 	if slices.Contains(embedded[:], true) {
 		e.folder()

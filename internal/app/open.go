@@ -26,7 +26,6 @@ import (
 	"ward/internal/backend/db/sqlite"
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
-	"ward/internal/kernel/observe"
 	"ward/internal/kernel/resilience"
 )
 
@@ -49,10 +48,10 @@ type keys struct {
 
 // opener opens backends one after another and closes what it opened when one fails.
 type opener struct {
-	config  *Config
-	log     *slog.Logger
-	clock   clock.Clock
-	metrics *observe.Metrics
+	config *Config
+	log    *slog.Logger
+	clock  clock.Clock
+	calls  resilience.Metrics
 }
 
 func (o opener) open(ctx context.Context) (b *Backends, err error) {
@@ -88,7 +87,7 @@ func (o opener) blobs() (*blob.Store, func() error, error) {
 		}
 		return blob.New(blob.Deps{Driver: d, Clock: o.clock}), d.Close, nil
 	}
-	d, err := s3.Open(u, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3"})})
+	d, err := s3.Open(u, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3", Metrics: o.calls})})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,7 +148,7 @@ func (o opener) cache(ctx context.Context, b *Backends) (*cache.Cache, *redis.Ti
 			return nil, nil, err
 		}
 		deps.Tier, deps.Sealer = tier, sealer
-		deps.Guard = resilience.New(resilience.Config{Name: "redis", Timeout: 250 * time.Millisecond, Attempts: 1})
+		deps.Guard = resilience.New(resilience.Config{Name: "redis", Timeout: 250 * time.Millisecond, Attempts: 1, Metrics: o.calls})
 	}
 	c, err := cache.New(ctx, cache.Config{Bytes: uint64(o.config.Cache.Size)}, deps) //nolint:gosec // a size is never negative
 	return c, tier, err

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ward/internal/base/scope"
+	"ward/internal/kernel/module"
+	"ward/internal/kernel/observe"
+	"ward/internal/kernel/outbox"
+)
+
+// buildOutbox makes the outbox of all modules' consumers and adds its module.
+func (a *App) buildOutbox() (err error) {
+	var consumers []module.Consumer
+	for _, m := range a.parts {
+		consumers = append(consumers, m.Consumers...)
+	}
+	a.Outbox, err = outbox.New(outbox.Config{}, outbox.Deps{
+		DB: a.Backends.DB, Bus: a.Backends.Bus, Clock: a.clock, Logger: a.log, Consumers: consumers, Metrics: newOutboxMeter(a.metrics),
+		Tenants: func(ctx context.Context) ([]scope.Tenant, error) {
+			list, err := a.Tenants.List(ctx)
+			all := make([]scope.Tenant, len(list))
+			for i, t := range list {
+				all[i] = t.Tenant
+			}
+			return all, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.parts = append(a.parts, a.Outbox.Module())
+	return nil
+}
+
+// outboxMeter counts what the outbox does.
+type outboxMeter struct {
+	enqueued, published, messages prometheus.Counter
+	handled                       *prometheus.HistogramVec
+}
+
+func newOutboxMeter(m *observe.Metrics) *outboxMeter {
+	return &outboxMeter{
+		enqueued:  m.Counter("ward_outbox_enqueued_total", "Events written into the outbox.").WithLabelValues(),
+		published: m.Counter("ward_outbox_published_total", "Events that the bus has.").WithLabelValues(),
+		messages:  m.Counter("ward_outbox_messages_total", "Messages that they travelled in.").WithLabelValues(),
+		handled:   m.Seconds("ward_outbox_handled_seconds", "Time to handle an event.", "consumer", "outcome"),
+	}
+}
+
+func (m *outboxMeter) Enqueued(n int) { m.enqueued.Add(float64(n)) }
+
+func (m *outboxMeter) Published(n, messages int) {
+	m.published.Add(float64(n))
+	m.messages.Add(float64(messages))
+}
+
+func (m *outboxMeter) Handled(consumer, outcome string, took time.Duration) {
+	m.handled.WithLabelValues(consumer, outcome).Observe(took.Seconds())
+}
+
+// guardMeter counts the calls that leave the process.
+type guardMeter struct {
+	calls    *prometheus.HistogramVec
+	breakers *prometheus.GaugeVec
+}
+
+func newGuardMeter(m *observe.Metrics) *guardMeter {
+	return &guardMeter{
+		calls:    m.Seconds("ward_call_seconds", "Time of a call to another server.", "to", "outcome"),
+		breakers: m.Gauge("ward_breaker_open", "1 while calls to a server are refused because it failed, 0.5 while it is tried.", "to"),
+	}
+}
+
+func (m *guardMeter) Called(to, outcome string, took time.Duration) {
+	m.calls.WithLabelValues(to, outcome).Observe(took.Seconds())
+}
+
+func (m *guardMeter) Breaker(to, state string) {
+	value := map[string]float64{"open": 1, "half-open": 0.5}[state]
+	m.breakers.WithLabelValues(to).Set(value)
+}
