@@ -1,6 +1,7 @@
 package records
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -411,5 +412,43 @@ func TestBundle_Permissions(t *testing.T) {
 		r := doctor.must(t, 200, "POST", "", bundleOfType("batch", entryOf("", "POST", "SearchParameter", param), entryOf("", "POST", "Patient", patient(""))))
 		equal(t, "refused", r.text(t, "entry", 0, "response", "status"), "403 Forbidden")
 		equal(t, "done", r.text(t, "entry", 1, "response", "status"), "201 Created")
+	})
+}
+
+func TestBundle_Transaction_TenThousandEntries(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		var entries strings.Builder
+		entries.WriteString(entryOf(urn1, "POST", "Patient", patient("")))
+		for n := 1; n < maxEntries; n++ {
+			entries.WriteString("," + entryOf("", "POST", "Basic", `{"resourceType":"Basic","code":{"coding":[{"code":"c`+fmt.Sprint(n%100)+`"}]},"subject":{"reference":"`+urn1+`"}}`))
+		}
+		r := c.must(t, 200, "POST", "", bundleOfType("transaction", entries.String()))
+		equal(t, "answers", r.count(t, "entry"), maxEntries)
+		p := c.get(t, "/Patient").ids(t)[0]
+		equal(t, "stored", c.get(t, "/Basic?_summary=count&patient="+p).text(t, "total"), fmt.Sprint(maxEntries-1))
+		equal(t, "by code", c.get(t, "/Basic?_summary=count&code=c7").text(t, "total"), "100")
+	})
+}
+
+func TestBundle_Transaction_ReferentialIntegrity(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		c.s.settings = func(context.Context) (Settings, error) { return Settings{ReferentialIntegrity: true}, nil }
+		refers := func(to string) string {
+			return patient(`"link":[{"type":"seealso","other":{"reference":"` + to + `"}}]`)
+		}
+		// Resources may refer to each other in a circle when they come together.
+		r := c.must(t, 200, "POST", "", bundleOfType("transaction",
+			entryOf(urn1, "POST", "Patient", refers(urn2)), entryOf(urn2, "POST", "Patient", refers(urn1))))
+		first, _, _ := strings.Cut(r.text(t, "entry", 0, "response", "location"), "/_history")
+		second, _, _ := strings.Cut(r.text(t, "entry", 1, "response", "location"), "/_history")
+		if bad := c.do(t, "POST", "", bundleOfType("transaction", entryOf("", "POST", "Patient", refers("Patient/none")))); bad.status < 400 || bad.status > 499 {
+			t.Errorf("a reference to nothing: %d", bad.status)
+		}
+		if bad := c.do(t, "DELETE", "/"+first, ""); bad.status != 409 {
+			t.Errorf("deleting what is referred to: %d", bad.status)
+		}
+		c.must(t, 200, "POST", "", bundleOfType("transaction", entryOf("", "DELETE", first, ""), entryOf("", "DELETE", second, "")))
 	})
 }
