@@ -1,6 +1,6 @@
 // Command dictgen makes the compression dictionaries of the record store from sample resources.
 //
-//	go run ./internal/domain/records/dictgen -out internal/domain/records/dict bundles.tar.zst examples.ndjson.zst
+//	go run ./internal/domain/records/dictgen -out internal/domain/records/dict examples.ndjson.zst bundles.tar.zst
 //
 // A dictionary is up to 60 KB of whole resources of one type, picked one after another where the dictionary so far
 // helps least. Dictionaries are part of the stored format: new ones get new numbers, released ones stay.
@@ -30,7 +30,7 @@ const (
 	dictionarySize = 60 << 10
 	largestSample  = 6 << 10
 	samplesPerType = 3000
-	fewestSamples  = 20
+	fewestSamples  = 8
 )
 
 func main() {
