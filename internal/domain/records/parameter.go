@@ -91,6 +91,9 @@ func (p *parameters) load(ctx context.Context, tenant scope.Tenant) (*tenantPara
 	var own []*search.Param
 	for _, row := range rows {
 		t.stamp += row.url + " " + row.state + "\n"
+		if row.state != parameterReady {
+			p.wake(tenant) // a process that stopped may have left it half done
+		}
 		if row.state == parameterDropping {
 			continue
 		}

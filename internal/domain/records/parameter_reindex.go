@@ -20,7 +20,10 @@ const (
 	reindexGrace = 10 * time.Second
 	// refreshEvery is how often a process looks for parameters that were added through another.
 	refreshEvery = 2 * time.Second
-	sweepEvery   = 10 * time.Minute
+	// sweepEvery is how often the runner asks every tenant for work. Where one process does everything it hears of work
+	// at once, and the sweep is for what an earlier process left.
+	sweepEvery       = 10 * time.Minute
+	sweepEveryShared = time.Minute
 )
 
 // reindexLock lets one process at a time index a tenant's parameters.
@@ -88,7 +91,11 @@ func (p *parameters) pause(ctx context.Context, d time.Duration) error {
 // reindex is the runner that builds and clears the indexes of parameters. It goes on where it, or another process, was
 // stopped.
 func (p *parameters) reindex(ctx context.Context) error {
-	ticker := time.NewTicker(sweepEvery)
+	every := sweepEvery
+	if p.shared() {
+		every = sweepEveryShared
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		if err := p.sweep(ctx); err != nil {
