@@ -136,12 +136,13 @@ func (p *parameters) sweep(ctx context.Context) error {
 // indexTenant works until all of a tenant's parameters are ready.
 func (p *parameters) indexTenant(ctx context.Context, tenant scope.Tenant) error {
 	changed := false
+	unknown := map[string]bool{}
 	for {
 		var row *parameterRow
 		err := p.s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
 			rows, err := readParameters(ctx, q)
 			for i := range rows {
-				if rows[i].state != parameterReady {
+				if rows[i].state != parameterReady && !unknown[rows[i].url] {
 					row = &rows[i]
 					break
 				}
@@ -160,19 +161,20 @@ func (p *parameters) indexTenant(ctx context.Context, tenant scope.Tenant) error
 		if _, err := p.of(ctx); err != nil {
 			return err
 		}
+		param, err := p.compile(row.body)
+		if err != nil { // it compiled when it was written: another version of Ward wrote it, and will index it
+			unknown[row.url] = true
+			continue
+		}
 		changed = true
-		if err := p.finish(ctx, row); err != nil {
+		if err := p.finish(ctx, row, param); err != nil {
 			return err
 		}
 	}
 }
 
 // finish finishes one parameter.
-func (p *parameters) finish(ctx context.Context, row *parameterRow) error {
-	param, err := p.compile(row.body)
-	if err != nil {
-		return err
-	}
+func (p *parameters) finish(ctx context.Context, row *parameterRow, param *search.Param) error {
 	if row.state == parameterDropping {
 		return p.drop(ctx, row, param)
 	}
