@@ -70,7 +70,7 @@ func complaints(s source, own int, below, imported string) []string {
 	theirFolder, ours := strings.CutPrefix(imported, "ward/")
 	if !ours {
 		for _, m := range outside {
-			if strings.HasPrefix(imported+"/", m) && own >= 0 && !slices.Contains([]string{"backend", "load"}, layers[own]) && !s.test && !cacheItself(imported, own) {
+			if strings.HasPrefix(imported+"/", m) && own >= 0 && !slices.Contains([]string{"backend", "load"}, layers[own]) && !s.test {
 				out = append(out, "only backend talks to servers and disks")
 			}
 		}
@@ -102,11 +102,6 @@ func complaints(s source, own int, below, imported string) []string {
 		}
 	}
 	return out
-}
-
-// cacheItself allows otter, which is memory and no server, to the kernel.
-func cacheItself(imported string, own int) bool {
-	return strings.HasPrefix(imported, "github.com/maypok86/otter/") && layers[own] == "kernel"
 }
 
 // TestFormats_DoNoIO: formats are pure functions; generators, which are commands, and helpers of tests may read files.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"text/template"
 
 	"ward/internal/app"
@@ -65,7 +66,7 @@ func (c *demoCmd) Run(ctx context.Context, w *world) error {
 	}
 	progress := newBar(w, "Loading made-up patients", -1)
 	var loaded int
-	return app.Run(ctx, config, app.Options{
+	err = app.Run(ctx, config, app.Options{
 		Version: version, Log: observe.NewLogger(w.err, level, true),
 		Prepare: func(ctx context.Context, a *app.App) error {
 			defer progress.finish()
@@ -91,4 +92,8 @@ func (c *demoCmd) Run(ctx context.Context, w *world) error {
 			}{d, app.DemoFile(config.Data)})
 		},
 	})
+	if err != nil && strings.Contains(err.Error(), "can't listen") {
+		return fmt.Errorf("another program has %s or %s: choose others with --listen and --ops-listen", c.Listen, c.OpsListen)
+	}
+	return err
 }

@@ -166,9 +166,8 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.measure()
-	begin := start(a.targets, a.parts)
 	a.runners = newSupervisor(context.WithoutCancel(ctx), a.log, a.metrics)
-	for _, r := range begin.runners {
+	for _, r := range runners(a.targets, a.parts) {
 		a.runners.start(r.Name, r.Run)
 	}
 	if a.Config.Embedded()[0] {
@@ -233,7 +232,11 @@ func Run(ctx context.Context, c Config, o Options) error {
 	a.limitMemory()
 	stopping := context.WithoutCancel(ctx)
 	if o.Prepare != nil {
-		if err := o.Prepare(ctx, a); err != nil {
+		err := o.Prepare(ctx, a)
+		if ctx.Err() != nil {
+			err = nil // told to stop before it was ready
+		}
+		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, a.Stop(stopping))
 		}
 	}

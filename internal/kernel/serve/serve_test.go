@@ -3,13 +3,23 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +160,18 @@ func newServer(t testing.TB, o serve.Options, extra ...module.Route) (*serve.Ser
 		t.Fatal(err)
 	}
 	return s, log
+}
+
+func newServerAt(t *testing.T, c clock.Clock, o serve.Options) *serve.Server {
+	t.Helper()
+	s, err := serve.New(serve.Deps{
+		Routes: routes(), Tenants: house{}, Tokens: house{}, Lanes: limit.NewLanes(limit.Options{}), Metrics: observe.NewMetrics(),
+		Log: slog.New(slog.DiscardHandler), Clock: c,
+	}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func get(t *testing.T, s *serve.Server, method, target, token string, body io.Reader, header ...string) *httptest.ResponseRecorder {
@@ -467,5 +489,114 @@ func TestServer_AddressTaken(t *testing.T) {
 	s, _ := newServer(t, serve.Options{Listen: l.Addr().String(), OpsListen: "127.0.0.1:0"})
 	if err := s.Start(t.Context()); err == nil || !strings.Contains(fault.Message(err), "http.listen") {
 		t.Error(err)
+	}
+}
+
+// certify writes a certificate for 127.0.0.1 and its key, and gives a pool that trusts it.
+func certify(t *testing.T, certificate, key, name string) *x509.CertPool {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return pool
+}
+
+func TestServer_TLSWithHTTP2AndRenewal(t *testing.T) {
+	t.Parallel()
+	certificate, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	pool := certify(t, certificate, key, "first")
+	now := clock.NewManual(time.Now())
+	s := newServerAt(t, now, serve.Options{Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Certificate: certificate, Key: key})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	fetch := func(pool *x509.CertPool) (*http.Response, error) {
+		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+		defer client.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+s.Addr()+"/t/demo/fhir/metadata", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(r)
+		if err == nil {
+			res.Body.Close()
+		}
+		return res, err
+	}
+	res, err := fetch(pool)
+	if err != nil || res.Proto != "HTTP/2.0" || res.StatusCode != 200 || res.Header.Get("Strict-Transport-Security") == "" {
+		t.Fatalf("%+v %v", res, err)
+	}
+	renewed := certify(t, certificate, key, "second")
+	if err := os.Chtimes(certificate, time.Now(), time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	now.Advance(time.Minute)
+	if _, err := fetch(renewed); err != nil {
+		t.Errorf("the renewed certificate is not served: %v", err)
+	}
+	if err := os.WriteFile(key, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(certificate, time.Now(), time.Now().Add(2*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	now.Advance(time.Minute)
+	if _, err := fetch(renewed); err != nil {
+		t.Errorf("half-renewed files took the server down: %v", err)
+	}
+}
+
+func TestServer_Traces(t *testing.T) {
+	t.Parallel()
+	var got lockedBuffer
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(&got, r.Body)
+	}))
+	defer collector.Close()
+	traces, err := observe.NewTraces(t.Context(), observe.TraceOptions{Endpoint: collector.URL, Ratio: 0, Service: "ward", Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := serve.New(serve.Deps{
+		Routes: routes(), Tenants: house{}, Tokens: house{}, Lanes: limit.NewLanes(limit.Options{}), Metrics: observe.NewMetrics(), Traces: traces,
+		Log: slog.New(slog.DiscardHandler), Clock: clock.System(),
+	}, serve.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	get(t, s, "GET", "/t/demo/fhir/Patient/chalmers", "doctor", nil, "Traceparent", parent)
+	get(t, s, "GET", "/t/demo/fhir/Practitioner/nobody", "doctor", nil) // not sampled
+	if err := traces.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sent := got.String()
+	if !strings.Contains(sent, "/t/{tenant}/fhir/{type}/{id}") || !strings.Contains(sent, "\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6") {
+		t.Errorf("no span of the caller's trace in %q", sent)
+	}
+	if strings.Contains(sent, "chalmers") || strings.Contains(sent, "nobody") {
+		t.Error("a span holds a path")
 	}
 }
