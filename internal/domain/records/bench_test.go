@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -101,10 +102,10 @@ func BenchmarkBareChart(b *testing.B) {
 		for b.Loop() {
 			rows := 0
 			err := s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
-				return q.Query(ctx, chartFirst, func(r db.Row) error {
+				return q.Query(ctx, chartAfter, func(r db.Row) error {
 					rows += len(r.Bytes(4))
 					return nil
-				}, int64(search.RefHash(fmt.Sprintf("Patient/p%d", r.IntN(patients)))), s.number("Observation"), code, 21) //nolint:gosec // a hash's bits
+				}, int64(search.RefHash(fmt.Sprintf("Patient/p%d", r.IntN(patients)))), s.number("Observation"), code, 21, math.MinInt64, math.MinInt64) //nolint:gosec // a hash's bits
 			})
 			if err != nil || rows == 0 {
 				b.Fatal(err, rows)

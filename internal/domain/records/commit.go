@@ -20,6 +20,7 @@ import (
 //
 // Errors: Precondition when IfMatch or MustNotExist does not hold, Conflict, Unavailable, Full.
 func (s *Service) commit(ctx context.Context, c *Change) error {
+	defer s.flights.begin(ctx)()
 	err := s.batcher.Do(ctx, c)
 	for attempt := 1; attempt < createAttempts && errors.Is(err, db.ErrUnique); attempt++ {
 		err = s.batcher.Do(ctx, c)

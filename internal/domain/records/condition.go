@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
@@ -76,6 +77,7 @@ func (e *engine) valueCondition(ctx context.Context, typ string, clause *search.
 	if p := clause.ParamFor(typ); p != nil && !e.s.parameters.ready(ctx, p) {
 		return c
 	}
+	c.fixed = true
 	c.ranges, c.exact = clause.Ranges(typ)
 	if c.ranges == nil {
 		return c
@@ -170,6 +172,7 @@ func (e *engine) inCompartment(ctx context.Context, typ string) condition {
 		}
 	}
 	c := e.refCondition(ctx, typ, params, map[string]bool{self: true})
+	c.fixed = true
 	if c.ranges != nil {
 		c.rank = min(c.rank, rankPatient)
 	}
@@ -276,9 +279,6 @@ func (e *engine) load(ctx context.Context, typ, id string) (*loaded, error) {
 			return nil, fault.Internal("a stored resource does not parse").With(err)
 		}
 	}
-	if e.loaded == nil {
-		e.loaded = map[string]*loaded{}
-	}
 	e.loaded[key] = target
 	return target, nil
 }
@@ -321,7 +321,9 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 
 // sub is an engine for a search inside this one. It spends from the same budget.
 func (e *engine) sub() *engine {
-	return &engine{s: e.s, q: e.q, registry: e.registry, budget: e.budget, loaded: e.loaded, from: cursor{lead: -1}}
+	return &engine{
+		s: e.s, q: e.q, req: Request{Query: &search.Query{}}, registry: e.registry, budget: e.budget, loaded: e.loaded, from: cursor{lead: -1},
+	}
 }
 
 // find returns the resources of a type that meet a clause, if they are no more than most.
@@ -354,7 +356,27 @@ func (e *engine) first(ctx context.Context, typ string, conditions []condition, 
 	if err != nil {
 		return nil, err
 	}
-	return e.take(ctx, p, n)
+	found, _, err := e.take(ctx, p, n, nil)
+	return found, err
+}
+
+// ridsOf finds the rids of ids.
+func (e *engine) ridsOf(ctx context.Context, typ string, ids []string) ([]int64, error) {
+	if len(ids) == 0 {
+		return []int64{}, nil
+	}
+	types, keys := make([]int32, len(ids)), make([][]byte, len(ids))
+	for i, id := range ids {
+		types[i], keys[i] = e.s.number(typ), encodeID(id)
+	}
+	rids := make([]int64, 0, len(ids))
+	err := e.q.Lookup(ctx, db.Lookup{
+		Table: "records_resource", Want: []string{"rid"}, Keys: []db.Column{db.Col("type", types), db.Col("id", keys)},
+	}, func(_ int, r db.Row) error {
+		rids = append(rids, r.Int64(0))
+		return nil
+	})
+	return rids, err
 }
 
 // listed gives the ids of the resources of a type that stand on any of the lists (FHIR R4 search.html#list).

@@ -18,7 +18,10 @@ type cursor struct {
 	kind     sourceKind // the source that goes on
 	lead     int        // the clause that leads it; -1 for none
 	position []byte
-	snapshot int64 // the sequence at which the first page was read
+
+	// What the first page can have seen, where updates change the order; see stable.go.
+	low, high  int64
+	seen, owed []int64
 }
 
 const cursorMAC = 16
@@ -29,10 +32,13 @@ func errCursor() error {
 
 // seal spells the cursor for a URL.
 func (s *Service) sealCursor(ctx context.Context, query string, c cursor) string {
-	body := binary.AppendUvarint(nil, uint64(c.step)) //nolint:gosec // small and not negative
+	body := binary.AppendVarint(nil, int64(c.step))
 	body = append(body, byte(c.kind))
 	body = binary.AppendVarint(body, int64(c.lead))
-	body = binary.AppendVarint(body, c.snapshot)
+	body = binary.AppendVarint(body, c.low)
+	body = binary.AppendVarint(body, c.high-c.low)
+	body = appendRIDs(body, c.seen)
+	body = appendRIDs(body, c.owed)
 	body = append(body, c.position...)
 	return base64.RawURLEncoding.EncodeToString(append(s.cursorMAC(ctx, query, body), body...))
 }
@@ -47,23 +53,72 @@ func (s *Service) openCursor(ctx context.Context, query, text string) (cursor, e
 	if !hmac.Equal(mac, s.cursorMAC(ctx, query, body)) {
 		return cursor{}, errCursor()
 	}
+	r := cursorReader{body: body}
 	var c cursor
-	step, n := binary.Uvarint(body)
-	if n <= 0 || len(body) == n {
+	c.step, c.kind, c.lead = int(r.varint()), sourceKind(r.byte()), int(r.varint())
+	c.low = r.varint()
+	c.high = c.low + r.varint()
+	c.seen, c.owed = r.rids(), r.rids()
+	if r.damaged {
 		return cursor{}, errCursor()
 	}
-	body = body[n:]
-	c.step, c.kind, body = int(step), sourceKind(body[0]), body[1:] //nolint:gosec // signed by us
-	lead, n := binary.Varint(body)
-	if n <= 0 {
-		return cursor{}, errCursor()
-	}
-	c.lead, body = int(lead), body[n:]
-	if c.snapshot, n = binary.Varint(body); n <= 0 {
-		return cursor{}, errCursor()
-	}
-	c.position = body[n:]
+	c.position = r.body
 	return c, nil
+}
+
+// appendRIDs spells a list of rids by their number and the steps between them.
+func appendRIDs(dst []byte, rids []int64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(rids)))
+	last := int64(0)
+	for _, rid := range rids {
+		dst = binary.AppendVarint(dst, rid-last)
+		last = rid
+	}
+	return dst
+}
+
+// cursorReader takes apart what sealCursor put together.
+type cursorReader struct {
+	body    []byte
+	damaged bool
+}
+
+func (r *cursorReader) byte() byte {
+	if len(r.body) == 0 {
+		r.damaged = true
+		return 0
+	}
+	b := r.body[0]
+	r.body = r.body[1:]
+	return b
+}
+
+func (r *cursorReader) varint() int64 {
+	v, n := binary.Varint(r.body)
+	if n <= 0 {
+		r.damaged, r.body = true, nil
+		return 0
+	}
+	r.body = r.body[n:]
+	return v
+}
+
+func (r *cursorReader) rids() []int64 {
+	n, used := binary.Uvarint(r.body)
+	if used <= 0 || n > uint64(len(r.body)) {
+		r.damaged, r.body = true, nil
+		return nil
+	}
+	r.body = r.body[used:]
+	if n == 0 {
+		return nil
+	}
+	rids, last := make([]int64, n), int64(0)
+	for i := range rids {
+		last += r.varint()
+		rids[i] = last
+	}
+	return rids
 }
 
 func (s *Service) cursorMAC(ctx context.Context, query string, body []byte) []byte {

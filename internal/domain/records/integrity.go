@@ -132,7 +132,7 @@ func (s *Service) referredTo(ctx context.Context, tx db.Tx, c *Change, here map[
 			}
 		}
 	}
-	col := &collector{most: 1_000}
+	col := &collector{most: 1_000, scan: 1}
 	if err := col.equal(ctx, tx, postings); err != nil {
 		return nil, err
 	}

@@ -12,14 +12,28 @@ import (
 	"ward/internal/format/jsontape"
 )
 
-// plan is how the resources of one type are found: a source of candidates in order, and the conditions that the
-// source does not answer by itself.
+// plan is how the resources of one type, or of several in one order, are found: a source of candidates, and the conditions
+// that the source does not answer by itself.
 type plan struct {
-	source   source
-	kind     sourceKind
-	lead     int // the condition that leads the source; -1 for none
-	residual []condition
-	count    func(ctx context.Context) (int64, error) // counts without reading resources; nil when residual is not empty
+	source     source
+	kind       sourceKind
+	lead       int // the condition that leads the source; -1 for none
+	residual   []condition
+	typ        string
+	conditions []condition // all of them
+	parts      []*plan     // one for each type, when there are several
+
+	place func(v *Version) ([]byte, error)         // the position of a version, where updates can change it; else nil
+	count func(ctx context.Context) (int64, error) // counts without reading resources; nil when that can't be
+	reads int                                      // statements that the source was asked for
+}
+
+// each is the plan of each type.
+func (p *plan) each() []*plan {
+	if p.parts != nil {
+		return p.parts
+	}
+	return []*plan{p}
 }
 
 // condition is one clause for one type, with whatever ways there are to answer it.
@@ -35,6 +49,7 @@ type condition struct {
 	codeExact bool           // and that is all the clause asks
 	span      *search.Span   // the time of the last write
 	never     bool           // nothing can match
+	fixed     bool           // the ranges follow from the query alone, not from the data
 }
 
 // Ranks of conditions, from the one that is likely to leave the fewest candidates.
@@ -51,9 +66,11 @@ const (
 )
 
 const (
-	probeRows   = 128    // a lead with no more candidates than this is good enough
-	gatherRows  = 20_000 // a lead with more than this is worse than reading the type in order
-	maxPatients = 1_000  // charts of so many patients are gathered in one round trip
+	probeRows  = 128    // a lead with no more candidates than this is good enough
+	sortRows   = 2_000  // a lead with more than this is worse than reading the type by time, where that is the order asked for
+	gatherRows = 20_000 // a lead with more than this is worse than reading the type in order
+
+	maxPatients = 1_000 // charts of so many patients are gathered in one round trip
 )
 
 // plan chooses how to find resources of a type from where the cursor says. It returns nil when nothing can match.
@@ -62,24 +79,17 @@ func (e *engine) plan(ctx context.Context, typ string, from cursor) (*plan, erro
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(conditions, func(c condition) bool { return c.never }) {
-		return nil, nil
+	if never(conditions) {
+		return nil, nil //nolint:nilnil // documented
 	}
-	if !e.sorted() {
-		return e.access(ctx, typ, conditions, from)
+	if e.sorted() {
+		return e.sortedPlan(ctx, typ, conditions, from)
 	}
-	if p, err := e.orderedAccess(ctx, typ, conditions, from); p != nil || err != nil {
-		return p, err
-	}
-	inner, err := e.access(ctx, typ, conditions, cursor{kind: from.kind, lead: from.lead})
-	if err != nil {
-		return nil, err
-	}
-	sorted := &sortedSource{e: e, inner: inner, conditions: conditions}
-	if len(from.position) > 0 {
-		sorted.after = from.position
-	}
-	return &plan{source: sorted, kind: inner.kind, lead: inner.lead, count: inner.count}, nil
+	return e.access(ctx, typ, conditions, from)
+}
+
+func never(conditions []condition) bool {
+	return slices.ContainsFunc(conditions, func(c condition) bool { return c.never })
 }
 
 // access chooses the source for an answer in no particular order.
@@ -95,7 +105,35 @@ func (e *engine) access(ctx context.Context, typ string, conditions []condition,
 		return e.sequencePlan(ctx, typ, conditions, from, false)
 	case fromType:
 		return e.typePlan(typ, conditions, from)
+	case fromSorted:
+		return nil, errCursor()
 	}
+	from.lead = -1
+	if lead := slices.IndexFunc(conditions, condition.oneChart); lead >= 0 && !hasIDs(conditions) {
+		from.lead = lead
+		return e.chartPlan(ctx, typ, conditions, from, false)
+	}
+	if p, err := e.narrow(ctx, typ, conditions, from, gatherRows); p != nil || err != nil {
+		return p, err
+	}
+	return e.scan(ctx, typ, conditions, from)
+}
+
+func hasIDs(conditions []condition) bool {
+	return slices.ContainsFunc(conditions, func(c condition) bool { return c.rank == rankIDs })
+}
+
+// scan reads all of a type, or what was written within a time.
+func (e *engine) scan(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
+	if slices.ContainsFunc(conditions, func(c condition) bool { return c.span != nil }) {
+		return e.sequencePlan(ctx, typ, conditions, from, false)
+	}
+	return e.typePlan(typ, conditions, from)
+}
+
+// narrow finds a source whose order updates do not change, led by the condition that leaves the fewest candidates: at most
+// most of them, or those of a patient's charts, or of one key. It returns nil when no condition is narrow enough.
+func (e *engine) narrow(ctx context.Context, typ string, conditions []condition, from cursor, most int) (*plan, error) {
 	leads := make([]int, 0, len(conditions))
 	for i, c := range conditions {
 		if c.rank < rankNone {
@@ -104,41 +142,30 @@ func (e *engine) access(ctx context.Context, typ string, conditions []condition,
 	}
 	slices.SortStableFunc(leads, func(a, b int) int { return cmp.Compare(conditions[a].rank, conditions[b].rank) })
 	for _, i := range leads {
-		c := conditions[i]
-		switch {
-		case c.oneChart():
-			from.lead = i
-			return e.chartPlan(ctx, typ, conditions, from, false)
-		case c.rank == rankPatient && singleKey(c):
-			from.lead = i
+		from.lead = i
+		switch c := conditions[i]; {
+		case c.rank == rankPatient && singleKey(c) && c.fixed:
 			return e.equalPlan(typ, conditions, from)
 		case c.rank <= rankPatient:
-			from.lead = i
 			return e.collectedPlan(ctx, typ, conditions, from)
 		}
 	}
-	for _, most := range []int{probeRows, gatherRows} {
+	for _, rows := range []int{probeRows, most} {
 		for _, i := range leads {
-			if most > probeRows && singleKey(conditions[i]) {
-				from.lead = i
+			from.lead = i
+			if rows == gatherRows && singleKey(conditions[i]) && conditions[i].fixed {
 				return e.equalPlan(typ, conditions, from)
 			}
-			rids, err := e.gather(ctx, typ, conditions[i], most)
+			rids, err := e.gather(ctx, typ, conditions, i, rows)
 			if err != nil {
 				return nil, err
 			}
 			if rids != nil {
-				from.lead = i
 				return e.gathered(typ, conditions, from, *rids)
 			}
 		}
 	}
-	if i := slices.IndexFunc(conditions, func(c condition) bool { return c.span != nil }); i >= 0 {
-		from.lead = i
-		return e.sequencePlan(ctx, typ, conditions, from, false)
-	}
-	from.lead = -1
-	return e.typePlan(typ, conditions, from)
+	return nil, nil //nolint:nilnil // documented
 }
 
 // singleKey says that a condition is one posting key.
@@ -148,7 +175,7 @@ func singleKey(c condition) bool {
 
 // oneChart says that a condition is one patient's chart.
 func (c condition) oneChart() bool {
-	return c.rank == rankPatient && len(c.ranges) == 1 && c.ranges[0].Chart
+	return c.fixed && c.rank == rankPatient && len(c.ranges) == 1 && c.ranges[0].Chart
 }
 
 func without(conditions []condition, drop func(i int, c condition) bool) []condition {
@@ -167,28 +194,37 @@ func (e *engine) chartPlan(ctx context.Context, typ string, conditions []conditi
 		return nil, errCursor()
 	}
 	lead := conditions[from.lead]
-	src := &chartSource{s: e.s, typ: typ, patient: chartKey(lead.ranges[0]), oldestFirst: oldestFirst}
-	byCode := slices.IndexFunc(conditions, func(c condition) bool { return c.code != nil })
-	if byCode >= 0 {
-		src.code = int64(*conditions[byCode].code) //nolint:gosec // a hash's bits
-	}
+	code, byCode := chartCode(conditions)
+	src := &chartSource{s: e.s, typ: typ, patient: chartKey(lead.ranges[0]), code: code, oldestFirst: oldestFirst}
 	if err := src.seek(from.position); err != nil {
 		return nil, err
 	}
-	ordered, err := e.stable(ctx, src, typ, conditions, from, oldestFirst, func(v *Version) ([]byte, error) {
+	p := &plan{kind: fromChart, lead: from.lead, typ: typ, conditions: conditions}
+	p.place = func(v *Version) ([]byte, error) {
 		var doc jsontape.Doc
 		if err := doc.Parse(v.JSON); err != nil {
 			return nil, fault.Internal("a stored resource does not parse").With(err)
 		}
 		return src.position(chartTime(e.registry.Chart(&doc, typ).At), v.RID), nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	p := &plan{source: ordered, kind: fromChart, lead: from.lead}
+	p.source = e.stable(src, from.position, func(ctx context.Context, after, upTo []byte) ([]candidate, []byte, error) {
+		found, _, _, err := e.changedSince(ctx, typ, conditions, p.place, after, upTo,
+			changedChart, src.patient, e.s.number(typ), src.code, e.from.low, e.from.high)
+		return found, upTo, err
+	})
 	p.residual = without(conditions, func(i int, c condition) bool { return i == byCode && c.codeExact || i == from.lead && c.exact })
-	p.count = e.countRows(countChart, src.patient, e.s.number(typ), src.code)
+	if len(p.residual) == 0 {
+		p.count = e.countRows(countChart, src.patient, e.s.number(typ), src.code)
+	}
 	return p, nil
+}
+
+// chartCode is the code that narrows a chart, and the condition that asks for it; 0 and -1 when there is none.
+func chartCode(conditions []condition) (code int64, at int) {
+	if at = slices.IndexFunc(conditions, func(c condition) bool { return c.code != nil }); at >= 0 {
+		code = int64(*conditions[at].code) //nolint:gosec // a hash's bits
+	}
+	return code, at
 }
 
 func chartKey(r search.Range) int64 { return int64(binary.BigEndian.Uint64(r.Lo)) } //nolint:gosec // a hash's bits
@@ -204,7 +240,7 @@ func (e *engine) equalPlan(typ string, conditions []condition, from cursor) (*pl
 	}
 	src := &equalSource{s: e.s, typ: typ, lead: postingOf(conditions[from.lead].ranges[0]), rid: rid}
 	args := []any{src.lead.atom, src.lead.key}
-	p := &plan{source: src, kind: fromEqual, lead: from.lead}
+	p := &plan{source: src, kind: fromEqual, lead: from.lead, typ: typ, conditions: conditions}
 	p.residual = without(conditions, func(i int, c condition) bool {
 		if i == from.lead {
 			return c.exact
@@ -217,15 +253,17 @@ func (e *engine) equalPlan(typ string, conditions []condition, from cursor) (*pl
 		}
 		return false
 	})
-	p.count = e.countRows(countTexts[len(src.others)], args...)
+	if len(p.residual) == 0 {
+		p.count = e.countRows(countTexts[len(src.others)], args...)
+	}
 	return p, nil
 }
 
 func postingOf(r search.Range) posting { return posting{int32(r.Atom), r.Lo} } //nolint:gosec // a hash's bits
 
 // gather collects what is in a condition's ranges; nil when that is more than most.
-func (e *engine) gather(ctx context.Context, typ string, c condition, most int) (*[]int64, error) {
-	col := &collector{most: most}
+func (e *engine) gather(ctx context.Context, typ string, conditions []condition, lead, most int) (*[]int64, error) {
+	c, col := conditions[lead], &collector{most: most, scan: 4_000 + 8*most}
 	if c.ids != nil {
 		rids, err := e.ridsOf(ctx, typ, c.ids)
 		if err != nil || len(c.ranges) == 0 {
@@ -252,11 +290,18 @@ func (e *engine) gather(ctx context.Context, typ string, c condition, most int) 
 	if err := col.equal(ctx, e.q, equal); err != nil {
 		return nil, err
 	}
-	if err := col.charts(ctx, e.q, e.s.number(typ), patients, 0); err != nil {
+	code := int64(0)
+	if c.rank == rankPatient && len(patients) == len(c.ranges) {
+		code, _ = chartCode(conditions)
+	}
+	if err := col.charts(ctx, e.q, e.s.number(typ), patients, code); err != nil {
+		return nil, err
+	}
+	if err := e.budget.spend(len(col.rids) / 8); err != nil {
 		return nil, err
 	}
 	if col.full() {
-		return nil, nil
+		return nil, nil //nolint:nilnil // documented
 	}
 	if col.rids == nil {
 		col.rids = []int64{}
@@ -268,7 +313,7 @@ func (e *engine) collectedPlan(ctx context.Context, typ string, conditions []con
 	if from.lead < 0 || from.lead >= len(conditions) || conditions[from.lead].rank >= rankNone {
 		return nil, errCursor()
 	}
-	rids, err := e.gather(ctx, typ, conditions[from.lead], maxCollected)
+	rids, err := e.gather(ctx, typ, conditions, from.lead, maxCollected)
 	if err != nil {
 		return nil, err
 	}
@@ -278,22 +323,24 @@ func (e *engine) collectedPlan(ctx context.Context, typ string, conditions []con
 	return e.gathered(typ, conditions, from, *rids)
 }
 
+// gathered reads a set of rids. All conditions are decided on what is read: it may have changed since the rids were gathered.
 func (e *engine) gathered(typ string, conditions []condition, from cursor, rids []int64) (*plan, error) {
 	src, err := newCollected(e.s, typ, rids, from.position)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{source: src, kind: fromCollected, lead: from.lead}
-	p.residual = without(conditions, func(i int, c condition) bool { return i == from.lead && c.exact })
-	all := int64(len(src.rids))
-	if len(from.position) == 0 && conditions[from.lead].ids == nil {
+	p := &plan{source: src, kind: fromCollected, lead: from.lead, residual: conditions, typ: typ, conditions: conditions}
+	if all := int64(len(src.rids)); len(conditions) == 1 && conditions[0].exact && conditions[0].ids == nil && len(from.position) == 0 {
 		p.count = func(context.Context) (int64, error) { return all, nil }
 	}
 	return p, nil
 }
 
 func (e *engine) typePlan(typ string, conditions []condition, from cursor) (*plan, error) {
-	p := &plan{source: &typeSource{e.s, typ, from.position}, kind: fromType, lead: -1, residual: conditions}
+	p := &plan{source: &typeSource{e.s, typ, from.position}, kind: fromType, lead: -1, residual: conditions, typ: typ, conditions: conditions}
+	if len(conditions) > 0 {
+		return p, nil
+	}
 	number := e.s.number(typ)
 	p.count = func(ctx context.Context) (int64, error) {
 		all, err := e.countRows(countType, number)(ctx)
@@ -307,21 +354,47 @@ func (e *engine) typePlan(typ string, conditions []condition, from cursor) (*pla
 }
 
 // sequencePlan reads a type by the time of its last writes.
-func (e *engine) sequencePlan(ctx context.Context, typ string, conditions []condition, from cursor, newestFirst bool) (*plan, error) {
+func (e *engine) sequencePlan(_ context.Context, typ string, conditions []condition, from cursor, newestFirst bool) (*plan, error) {
 	src := &sequenceSource{s: e.s, typ: typ, newestFirst: newestFirst, to: math.MaxInt64}
 	if i := slices.IndexFunc(conditions, func(c condition) bool { return c.span != nil }); i >= 0 {
 		src.from, src.to = seqSpan(*conditions[i].span)
 	}
+	if e.paging {
+		src.to = min(src.to, e.from.high)
+	}
 	if err := src.seek(from.position); err != nil {
 		return nil, err
 	}
-	ordered, err := e.stable(ctx, src, typ, conditions, from, newestFirst, func(v *Version) ([]byte, error) {
-		return ridPosition(v.Seq), nil
-	})
-	if err != nil {
-		return nil, err
+	p := &plan{kind: fromSequence, lead: -1, residual: conditions, typ: typ, conditions: conditions}
+	p.place = func(v *Version) ([]byte, error) { return seqPosition(v.Seq, newestFirst), nil }
+	text, least, end := changedOldest, src.from, src.to
+	if newestFirst {
+		text = changedNewest
 	}
-	return &plan{source: ordered, kind: fromSequence, lead: from.lead, residual: conditions}, nil
+	p.source = e.stable(src, from.position, func(ctx context.Context, after, upTo []byte) ([]candidate, []byte, error) {
+		low, high := seqBetween(after, upTo, least, end, newestFirst)
+		const most = 500
+		found, last, rows, err := e.changedSince(ctx, typ, conditions, p.place, after, upTo, text, e.s.number(typ), low, high, e.from.low, most)
+		if rows == most {
+			upTo = last
+		}
+		return found, upTo, err
+	})
+	return p, nil
+}
+
+// seqBetween is the range of sequences between two positions, within [low, high).
+func seqBetween(after, upTo []byte, low, high int64, newestFirst bool) (int64, int64) {
+	if newestFirst {
+		after, upTo = upTo, after
+	}
+	if len(after) == 8 {
+		low = max(low, seqAt(after, newestFirst))
+	}
+	if len(upTo) == 8 {
+		high = min(high, seqAt(upTo, newestFirst)+1)
+	}
+	return low, high
 }
 
 // seqSpan is the range of sequences whose time is within the span.

@@ -138,7 +138,7 @@ var worldQuestions = []string{
 	"Observation?subject=Group/g1", "Observation?subject=Patient/p4&status=final", "Observation?code=other", "Observation?code=http://loinc.org|8867-4&status=final&category=vital-signs",
 	"Observation?date=ge2019&date=lt2020", "Observation?date=2018-03-02", "Observation?date=sa2018-03", "Observation?date=eb2019", "Observation?value-quantity=gt60|http://unitsofmeasure.org|kg",
 	"Observation?patient.family=windsor", "Observation?patient.gender=male&_sort=-date", "Observation?patient.general-practitioner.name=adam", "Observation?performer=Practitioner/p1",
-	"Observation?encounter.status=finished", "Observation?encounter=e1&_sort=_lastUpdated", "Observation?_sort=-_lastUpdated", "Observation?_sort=status,-_lastUpdated",
+	"Observation?encounter.status=finished", "Observation?encounter.patient=p1", "Observation?encounter.patient.family=windsor", "Patient?_has:Observation:patient:encounter.patient=p1", "Observation?encounter=e1&_sort=_lastUpdated", "Observation?_sort=-_lastUpdated", "Observation?_sort=status,-_lastUpdated",
 	"Observation?_lastUpdated=gt2000-01-01&_sort=_lastUpdated", "Observation?status:not=final", "Observation?date:missing=true", "Condition?patient=p2&_sort=onset-date",
 	"Condition?asserter.name=adam", "MedicationRequest?patient=p0&intent=order", "MedicationRequest?authoredon=ge2019&_sort=authoredon", "MedicationRequest?code=8302-2",
 }

@@ -1,12 +1,9 @@
 package records
 
 import (
-	"bytes"
 	"context"
 	"net/url"
-	"slices"
 	"strings"
-	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -19,6 +16,8 @@ type Request struct {
 	*search.Query
 	CompartmentType string // "Patient", ...; empty: no compartment
 	CompartmentID   string
+
+	once bool // the next page is not asked for
 }
 
 // Page is one page of a search's answer.
@@ -63,7 +62,7 @@ func (s *Service) match(ctx context.Context, q db.Querier, typ, criteria string,
 		return nil, err
 	}
 	query.Count, query.Cursor, query.Total, query.Sort, query.Include, query.RevInclude = limit, "", search.TotalNone, nil, nil, nil
-	page, err := s.search(ctx, q, Request{Query: query})
+	page, err := s.search(ctx, q, Request{Query: query, once: true})
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +111,8 @@ type engine struct {
 	req      Request
 	registry *search.Registry
 	from     cursor
+	paging   bool // from is a later page's
+	began    mark
 	budget   *budget
 	loaded   map[string]*loaded // resources that chains looked at
 	doc      jsontape.Doc
@@ -127,14 +128,16 @@ func (s *Service) engine(ctx context.Context, q db.Querier, req Request) (*engin
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: &budget{}}
+	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: &budget{}, loaded: map[string]*loaded{}}
 	if req.Cursor != "" {
 		if e.from, err = s.openCursor(ctx, req.cursorBinding(), req.Cursor); err != nil {
 			return nil, err
 		}
-	} else {
-		e.from.snapshot = seqFrom(s.clock.Now().Add(time.Millisecond))
+		e.paging = true
+		return e, nil
 	}
+	e.began = s.flights.now(ctx)
+	e.from.low, e.from.high = e.began.low, e.began.end
 	return e, nil
 }
 
@@ -148,211 +151,4 @@ func (e *engine) types() []string {
 		return e.req.Types
 	}
 	return e.s.definitions.ResourceTypes()
-}
-
-// page gathers one page: the types one after another, each from its source.
-func (e *engine) page(ctx context.Context) (*Page, error) {
-	page := &Page{}
-	types := e.types()
-	if e.from.step >= len(types) {
-		return nil, errCursor()
-	}
-	if e.req.Count > 0 {
-		if err := e.fill(ctx, page, types); err != nil {
-			return nil, err
-		}
-	}
-	if err := e.total(ctx, page, types); err != nil {
-		return nil, err
-	}
-	if e.req.Count > 0 {
-		includes, err := e.includes(ctx, page.Matches)
-		if err != nil {
-			return nil, err
-		}
-		page.Includes = includes
-	}
-	return page, nil
-}
-
-func (e *engine) fill(ctx context.Context, page *Page, types []string) error {
-	var last cursor
-	for step := e.from.step; step < len(types); step++ {
-		start := cursor{lead: -1, snapshot: e.from.snapshot}
-		if step == e.from.step {
-			start = e.from
-		}
-		p, err := e.plan(ctx, types[step], start)
-		if err != nil {
-			return err
-		}
-		if p == nil {
-			continue
-		}
-		found, err := e.take(ctx, p, e.req.Count+1-len(page.Matches))
-		if err != nil {
-			return err
-		}
-		for _, c := range found {
-			if len(page.Matches) == e.req.Count {
-				page.Next = e.s.sealCursor(ctx, e.req.cursorBinding(), last)
-				return nil
-			}
-			page.Matches = append(page.Matches, c.Version)
-			last = cursor{step: step, kind: p.kind, lead: p.lead, position: c.position, snapshot: e.from.snapshot}
-		}
-	}
-	return nil
-}
-
-// take returns up to n matches of a plan.
-func (e *engine) take(ctx context.Context, p *plan, n int) ([]candidate, error) {
-	var found []candidate
-	for chunk := n; ; chunk = min(chunk*2, 500) {
-		list, err := p.source.next(ctx, e.q, chunk)
-		if err != nil {
-			return nil, err
-		}
-		if err := e.budget.spend(len(list)); err != nil {
-			return nil, err
-		}
-		for _, c := range list {
-			ok, err := e.matches(ctx, p.residual, c.Version)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				if found = append(found, c); len(found) == n {
-					return found, nil
-				}
-			}
-		}
-		if len(list) < chunk {
-			return found, nil
-		}
-	}
-}
-
-// matches decides on the resource's bytes what the source did not.
-func (e *engine) matches(ctx context.Context, residual []condition, v *Version) (bool, error) {
-	if len(residual) == 0 {
-		return true, nil
-	}
-	parsed := false
-	for _, c := range residual {
-		if c.cheap != nil {
-			if !c.cheap(v) {
-				return false, nil
-			}
-			continue
-		}
-		if !parsed {
-			if err := e.doc.Parse(v.JSON); err != nil {
-				return false, fault.Internal("a stored resource does not parse").With(err)
-			}
-			parsed = true
-		}
-		ok, err := c.holds(ctx, v, &e.doc)
-		if err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// sortedSource keeps the candidates that come next in the order asked for, by reading all of them.
-type sortedSource struct {
-	e          *engine
-	inner      *plan
-	conditions []condition
-	after      []byte // the sort key and rid after which to go on; nil: from the start
-	begun      bool
-}
-
-type sortable struct {
-	candidate
-	key []byte
-}
-
-func (c *sortedSource) next(ctx context.Context, _ db.Querier, n int) ([]candidate, error) {
-	if c.begun {
-		return nil, nil // one page takes from it once
-	}
-	c.begun = true
-	var (
-		lastKey []byte
-		lastRID int64
-		best    []sortable
-	)
-	if c.after != nil {
-		var err error
-		if lastKey, lastRID, err = splitKeyPosition(c.after); err != nil {
-			return nil, err
-		}
-	}
-	order := func(a, b sortable) int {
-		if d := bytes.Compare(a.key, b.key); d != 0 {
-			return d
-		}
-		return compareInt64(a.RID, b.RID)
-	}
-	for {
-		const chunk = 500
-		list, err := c.inner.source.next(ctx, c.e.q, chunk)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.e.budget.spend(len(list)); err != nil {
-			return nil, err
-		}
-		for _, found := range list {
-			ok, err := c.e.matches(ctx, c.inner.residual, found.Version)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				continue
-			}
-			placed, err := c.e.asOfFirstPage(ctx, c.conditions, found.Version)
-			if err != nil {
-				return nil, err
-			}
-			if placed == nil {
-				continue
-			}
-			key, err := c.e.sortKey(placed)
-			if err != nil {
-				return nil, err
-			}
-			if c.after != nil && order(sortable{found, key}, sortable{candidate{&Version{RID: lastRID}, nil}, lastKey}) <= 0 {
-				continue
-			}
-			best = append(best, sortable{found, key})
-		}
-		if len(best) > 4*n+1000 {
-			slices.SortFunc(best, order)
-			best = slices.Delete(best, n, len(best))
-		}
-		if len(list) < chunk {
-			break
-		}
-	}
-	slices.SortFunc(best, order)
-	best = best[:min(n, len(best))]
-	found := make([]candidate, len(best))
-	for i, b := range best {
-		b.position = keyPosition(b.key, b.RID)
-		found[i] = b.candidate
-	}
-	return found, nil
-}
-
-func compareInt64(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

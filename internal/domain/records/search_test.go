@@ -81,7 +81,7 @@ func readingEverything(t *testing.T, s *Service, ctx context.Context, typ, crite
 				return nil
 			}
 		}
-		found, err := e.take(ctx, p, 10_000)
+		found, _, err := e.take(ctx, p, 10_000, nil)
 		for _, c := range found {
 			ids = append(ids, c.ID)
 		}

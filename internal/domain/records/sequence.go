@@ -47,10 +47,17 @@ func (s *sequencer) after(floor int64) int64 {
 	} else if s.counter++; s.counter == 1<<seqCounterBits {
 		s.ms, s.counter = s.ms+1, 0
 	}
-	return s.ms<<seqTimeShift | s.node<<seqCounterBits | s.counter
+	return s.last()
 }
 
-func seqTime(seq int64) time.Time { return time.UnixMilli(seq >> seqTimeShift).UTC() }
+// next is a lower bound of all sequences that after will return from now on.
+func (s *sequencer) next() int64 {
+	now := s.clock.Now().UnixMilli() << seqTimeShift
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(now, s.last()+1)
+}
 
-// seqFrom is the least sequence of the millisecond that t falls into.
-func seqFrom(t time.Time) int64 { return t.UnixMilli() << seqTimeShift }
+func (s *sequencer) last() int64 { return s.ms<<seqTimeShift | s.node<<seqCounterBits | s.counter }
+
+func seqTime(seq int64) time.Time { return time.UnixMilli(seq >> seqTimeShift).UTC() }

@@ -53,6 +53,7 @@ type Service struct {
 
 	packer   *packer
 	sequence *sequencer
+	flights  *flights
 	batcher  *db.Batcher[*Change]
 	answers  *answers
 }
@@ -68,6 +69,7 @@ func New(d Deps) (*Service, error) {
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL,
 		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 	}
+	s.flights = newFlights(s.sequence)
 	s.parameters = newParameters(s)
 	s.batcher = db.NewBatcher(d.DB, s.applyGroup, db.BatcherOptions{MaxItems: 256})
 	return s, nil

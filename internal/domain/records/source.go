@@ -2,7 +2,7 @@ package records
 
 import (
 	"context"
-	"encoding/binary"
+	"math"
 	"slices"
 
 	"ward/internal/backend/db"
@@ -10,8 +10,8 @@ import (
 	"ward/internal/format/fhir/search"
 )
 
-// A source gives candidates for a search in a fixed order. Each candidate has a position from which the same source,
-// made anew for the next page, goes on. Candidates may have to be matched against the clauses that the source did not
+// A source gives candidates for a search in the order of their positions, which are compared as bytes. From each position the
+// same source, made anew for the next page, goes on. Candidates may have to be matched against the clauses that the source did not
 // answer by itself.
 type source interface {
 	// next returns up to n candidates after those it returned before; fewer than n means that there are no more.
@@ -32,6 +32,7 @@ const (
 	fromType      sourceKind = 3 // all of a type, by id
 	fromSequence  sourceKind = 4 // all of a type, by time of the last write
 	fromCollected sourceKind = 5 // a set of rids gathered in memory, by rid
+	fromSorted    sourceKind = 6 // in the order that was asked for
 )
 
 // scanCandidate reads the columns rid, version, seq, op, body, id.
@@ -41,7 +42,7 @@ func (s *Service) scanCandidate(r db.Row, typ string) (*Version, error) {
 
 const resourceColumns = `r.rid, r.version, r.seq, r.op, r.body, r.id`
 
-// chartSource reads one patient's range, newest first or oldest first.
+// chartSource reads one patient's range, newest first or oldest first; what has no date comes last in both.
 type chartSource struct {
 	s             *Service
 	typ           string
@@ -52,52 +53,68 @@ type chartSource struct {
 }
 
 const (
-	chartFirst = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
-WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 ORDER BY c.at, c.rid LIMIT $4`
 	chartAfter = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
 WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND (c.at, c.rid) > ($5, $6) ORDER BY c.at, c.rid LIMIT $4`
-	chartLast = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
-WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 ORDER BY c.at DESC, c.rid DESC LIMIT $4`
 	chartBefore = `SELECT ` + resourceColumns + `, c.at FROM records_chart c JOIN records_resource r ON r.rid = c.rid
 WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND (c.at, c.rid) < ($5, $6) ORDER BY c.at DESC, c.rid DESC LIMIT $4`
+
+	undated = math.MaxInt64 // the column at of what has no date
 )
 
 func (c *chartSource) seek(position []byte) error {
-	if len(position) == 0 {
-		return nil
-	}
-	if len(position) != 16 {
+	switch {
+	case len(position) == 0:
+	case len(position) != 16:
 		return errCursor()
+	default:
+		c.at, c.rid, c.begun = fromSortableInt64(position), fromSortableInt64(position[8:]), true
+		if c.oldestFirst && c.at != undated {
+			c.at, c.rid = ^c.at, ^c.rid
+		}
 	}
-	c.at, c.rid, c.begun = fromSortableInt64(position), fromSortableInt64(position[8:]), true
 	return nil
 }
 
 func (c *chartSource) position(at, rid int64) []byte {
+	if c.oldestFirst && at != undated {
+		at, rid = ^at, ^rid
+	}
 	return sortableInt64(sortableInt64(make([]byte, 0, 16), at), rid)
 }
 
 func (c *chartSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
-	text, args := chartFirst, []any{c.patient, c.s.number(c.typ), c.code, n}
-	if c.oldestFirst {
-		text = chartLast
-	}
-	if c.begun {
-		if text = chartAfter; c.oldestFirst {
-			text = chartBefore
+	if !c.oldestFirst {
+		if !c.begun {
+			c.at, c.rid, c.begun = math.MinInt64, math.MinInt64, true
 		}
-		args = append(args, c.at, c.rid)
+		return c.read(ctx, q, chartAfter, n)
 	}
+	if !c.begun {
+		c.at, c.rid, c.begun = undated, math.MinInt64, true
+	}
+	var dated []candidate
+	if c.at != undated || c.rid == math.MinInt64 {
+		var err error
+		if dated, err = c.read(ctx, q, chartBefore, n); err != nil || len(dated) == n {
+			return dated, err
+		}
+		c.at, c.rid = undated-1, math.MaxInt64
+	}
+	rest, err := c.read(ctx, q, chartAfter, n-len(dated))
+	return append(dated, rest...), err
+}
+
+func (c *chartSource) read(ctx context.Context, q db.Querier, text string, n int) ([]candidate, error) {
 	found := make([]candidate, 0, n)
 	err := q.Query(ctx, text, func(r db.Row) error {
 		v, err := c.s.scanCandidate(r, c.typ)
 		if err != nil {
 			return err
 		}
-		c.at, c.rid, c.begun = r.Int64(6), v.RID, true
+		c.at, c.rid = r.Int64(6), v.RID
 		found = append(found, candidate{v, c.position(c.at, c.rid)})
 		return nil
-	}, args...)
+	}, c.patient, c.s.number(c.typ), c.code, n, c.at, c.rid)
 	return found, err
 }
 
@@ -174,29 +191,17 @@ type typeSource struct {
 	last []byte
 }
 
-const selectType = `SELECT ` + resourceColumns + ` FROM records_resource r WHERE r.type = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
+const selectType = `SELECT ` + resourceColumns + ` FROM records_resource r WHERE r.type = $1 AND r.id > $2 AND r.op <> 4 ORDER BY r.id LIMIT $3`
 
 func (t *typeSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
-	var found []candidate
-	for len(found) < n {
-		rows, want := 0, n-len(found)
-		err := q.Query(ctx, selectType, func(r db.Row) error {
-			rows++
-			t.last = slices.Clone(r.Bytes(5))
-			if Op(r.Int64(3)) == OpDelete {
-				return nil
-			}
-			v, err := t.s.scanCandidate(r, t.typ)
-			if err == nil {
-				found = append(found, candidate{v, t.last})
-			}
-			return err
-		}, t.s.number(t.typ), nonNil(t.last), want)
-		if err != nil || rows < want {
-			return found, err
-		}
-	}
-	return found, nil
+	found := make([]candidate, 0, min(n, 100))
+	err := q.Query(ctx, selectType, func(r db.Row) error {
+		t.last = slices.Clone(r.Bytes(5))
+		v, err := t.s.scanCandidate(r, t.typ)
+		found = append(found, candidate{v, t.last})
+		return err
+	}, t.s.number(t.typ), nonNil(t.last), n)
+	return found, err
 }
 
 func nonNil(b []byte) []byte {
@@ -216,22 +221,45 @@ type sequenceSource struct {
 
 const (
 	selectOldest = `SELECT ` + resourceColumns + ` FROM records_resource r
-WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 ORDER BY r.seq LIMIT $4`
+WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 AND r.op <> 4 ORDER BY r.seq LIMIT $4`
 	selectNewest = `SELECT ` + resourceColumns + ` FROM records_resource r
-WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 ORDER BY r.seq DESC LIMIT $4`
+WHERE r.type = $1 AND r.seq >= $2 AND r.seq < $3 AND r.op <> 4 ORDER BY r.seq DESC LIMIT $4`
 )
 
 func (t *sequenceSource) seek(position []byte) error {
-	last, err := seekRID(position)
-	if err != nil || last == 0 {
-		return err
-	}
-	if t.newestFirst {
-		t.to = last
-	} else {
-		t.from = last + 1
+	switch {
+	case len(position) == 0:
+	case len(position) != 8:
+		return errCursor()
+	default:
+		t.passed(seqAt(position, t.newestFirst))
 	}
 	return nil
+}
+
+// passed narrows the range to what comes after a sequence.
+func (t *sequenceSource) passed(seq int64) {
+	if t.newestFirst {
+		t.to = min(t.to, seq)
+	} else {
+		t.from = max(t.from, seq+1)
+	}
+}
+
+// seqPosition is the position of a sequence in the order of time.
+func seqPosition(seq int64, newestFirst bool) []byte {
+	if newestFirst {
+		seq = ^seq
+	}
+	return sortableInt64(make([]byte, 0, 8), seq)
+}
+
+func seqAt(position []byte, newestFirst bool) int64 {
+	seq := fromSortableInt64(position)
+	if newestFirst {
+		seq = ^seq
+	}
+	return seq
 }
 
 func (t *sequenceSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
@@ -239,31 +267,17 @@ func (t *sequenceSource) next(ctx context.Context, q db.Querier, n int) ([]candi
 	if t.newestFirst {
 		text = selectNewest
 	}
-	var found []candidate
-	for len(found) < n {
-		rows, want := 0, n-len(found)
-		err := q.Query(ctx, text, func(r db.Row) error {
-			rows++
-			seq := r.Int64(2)
-			if t.newestFirst {
-				t.to = seq
-			} else {
-				t.from = seq + 1
-			}
-			if Op(r.Int64(3)) == OpDelete {
-				return nil
-			}
-			v, err := t.s.scanCandidate(r, t.typ)
-			if err == nil {
-				found = append(found, candidate{v, ridPosition(seq)})
-			}
+	found := make([]candidate, 0, min(n, 100))
+	err := q.Query(ctx, text, func(r db.Row) error {
+		v, err := t.s.scanCandidate(r, t.typ)
+		if err != nil {
 			return err
-		}, t.s.number(t.typ), t.from, t.to, want)
-		if err != nil || rows < want {
-			return found, err
 		}
-	}
-	return found, nil
+		t.passed(v.Seq)
+		found = append(found, candidate{v, seqPosition(v.Seq, t.newestFirst)})
+		return nil
+	}, t.s.number(t.typ), t.from, t.to, n)
+	return found, err
 }
 
 // collectedSource reads the resources of a set of rids, in order.
@@ -323,13 +337,15 @@ func (s *Service) byRID(ctx context.Context, q db.Querier, rids []int64, typ str
 	return versions, err
 }
 
-// collect gathers the rids under key ranges and chart ranges, at most most+1 in all: more means "too many".
+// collector gathers the rids under key ranges and chart ranges, at most most+1 in all: more means "too many". So does
+// having looked at scan keys of ranges.
 type collector struct {
 	rids []int64
 	most int
+	scan int
 }
 
-func (c *collector) full() bool { return len(c.rids) > c.most }
+func (c *collector) full() bool { return len(c.rids) > c.most || c.scan <= 0 }
 
 const selectRange = `SELECT rid, key FROM records_index WHERE atom = $1 AND key >= $2 AND key < $3 LIMIT $4`
 
@@ -343,15 +359,15 @@ func (c *collector) keys(ctx context.Context, q db.Querier, r search.Range) erro
 		hi = highestKey
 	}
 	return q.Query(ctx, selectRange, func(row db.Row) error {
-		if !r.Holds(row.Bytes(1)) {
-			return nil
+		c.scan--
+		if r.Holds(row.Bytes(1)) {
+			c.rids = append(c.rids, row.Int64(0))
 		}
-		c.rids = append(c.rids, row.Int64(0))
 		if c.full() {
 			return db.Stop
 		}
 		return nil
-	}, int32(r.Atom), r.Lo, hi, maxScannedKeys) //nolint:gosec // a hash's bits
+	}, int32(r.Atom), r.Lo, hi, c.scan) //nolint:gosec // a hash's bits
 }
 
 //nolint:gochecknoglobals // constant: keys have at most 64 bytes
@@ -398,9 +414,8 @@ func (c *collector) take(_ int, r db.Row) error {
 type budget struct{ resources int }
 
 const (
-	maxExamined    = 200_000 // resources read and matched for one page
-	maxScannedKeys = 2_000_000
-	maxCollected   = 100_000
+	maxExamined  = 200_000 // resources read and matched for one page
+	maxCollected = 100_000
 )
 
 func (b *budget) spend(n int) error {
@@ -409,19 +424,4 @@ func (b *budget) spend(n int) error {
 			"this search would read more than %d resources to find a page of answers: add a criterion that narrows it, such as a patient, an identifier, a code or a date", maxExamined)
 	}
 	return nil
-}
-
-// keyPosition is the position of a sorted source: the sort key and the rid that breaks ties.
-func keyPosition(key []byte, rid int64) []byte {
-	b := binary.AppendUvarint(nil, uint64(len(key)))
-	return sortableInt64(append(b, key...), rid)
-}
-
-func splitKeyPosition(position []byte) (key []byte, rid int64, err error) {
-	n, used := binary.Uvarint(position)
-	if used <= 0 || uint64(len(position)-used) != n+8 { //nolint:gosec // lengths are small
-		return nil, 0, errCursor()
-	}
-	key = position[used : used+int(n)]                         //nolint:gosec // checked above
-	return key, fromSortableInt64(position[used+int(n):]), nil //nolint:gosec // checked above
 }

@@ -10,28 +10,77 @@ import (
 	"ward/internal/format/jsontape"
 )
 
-// Pages show a search as it was ordered when its first page was read. Most sources are in the order of rids, which
-// never change. The others order by what an update can change: a resource that moved since the first page could come
-// twice, or never. Those are placed where they stood then; what was created since is left out.
+// Pages show a search as it was ordered when its first page was read: nothing comes twice, and nothing that was there and
+// matched throughout is left out. Sources in the order of rids or ids need nothing for that. The others are ordered by
+// what an update can change, and go by this rule:
+//
+// A cursor keeps two sequences. All versions below low were committed before the first page was read, none from high on.
+// Each resource has one place that never changes, whatever is written: that of its last version below low, or, when it
+// was created between low and high, of its first version. Later pages put it there; what was created since is left out.
+//
+// The first page shows the present. Where it disagrees with the rule about what was being written meanwhile, the cursor
+// says so: seen are resources that it has shown though their place is further on, owed those that it has not shown though
+// their place is behind. The next page begins with these.
+//
+// low is exact for the writes of this process. A write of another process that was under way, or whose clock is behind,
+// when the first page was read is taken for one that the first page saw.
 
-// maxMoved bounds how many changed resources one page puts back in their places.
-const maxMoved = 2_000
+const (
+	maxRecent = 10_000 // versions written while the first page was read that are looked at
+	maxOwed   = 500
+)
 
-const selectChanged = `SELECT ` + resourceColumns + ` FROM records_resource r
-WHERE r.type = $1 AND r.seq >= $2 AND r.version > 1 AND r.rid < $2 AND r.op <> 4 ORDER BY r.seq LIMIT $3`
+const (
+	selectRecent = `SELECT ` + resourceColumns + ` FROM records_resource r
+WHERE r.type = $1 AND r.seq >= $2 AND r.version > 1 AND r.op <> 4 ORDER BY r.seq LIMIT $3`
 
-const selectBefore = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 AND seq < $2 ORDER BY version DESC LIMIT 1`
+	selectBefore = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 AND seq < $2 ORDER BY version DESC LIMIT 1`
 
-// versionBefore is what a resource was before a sequence; nil when it was not there, or deleted.
-func (e *engine) versionBefore(ctx context.Context, v *Version, seq int64) (*Version, error) {
-	if v.RID >= seq {
+	selectOld = `, h.version, h.seq, h.op, h.body`
+
+	// What stood at a place in the order of writing before it was written again: the last versions below low, and first ones.
+	wasCurrent = ` AND h.op <> 4 AND r.op <> 4 AND r.seq >= $4 AND (h.seq < $4 OR h.version = 1)
+AND NOT EXISTS (SELECT 1 FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1 AND n.seq < $4)`
+
+	changedOldest = `SELECT ` + resourceColumns + selectOld + ` FROM records_history h JOIN records_resource r ON r.rid = h.rid
+WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.seq LIMIT $5`
+
+	changedNewest = `SELECT ` + resourceColumns + selectOld + ` FROM records_history h JOIN records_resource r ON r.rid = h.rid
+WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.seq DESC LIMIT $5`
+
+	changedChart = `SELECT ` + resourceColumns + selectOld + ` FROM records_chart c
+JOIN records_resource r ON r.rid = c.rid JOIN records_history h ON h.rid = c.rid
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND r.version > 1 AND h.seq < $5` + wasCurrent
+)
+
+// unchanged says that a version stands at its resource's place.
+func (e *engine) unchanged(v *Version) bool {
+	return v.Seq < e.from.low || v.Seq == v.RID && v.Seq < e.from.high
+}
+
+// placed is the version that says where v's resource stands: v itself on a first page; nil when later pages leave it out.
+func (e *engine) placed(ctx context.Context, v *Version) (*Version, error) {
+	if !e.paging || e.unchanged(v) {
+		return v, nil
+	}
+	return e.asOf(ctx, v, e.from.low, e.from.high)
+}
+
+func (e *engine) asOf(ctx context.Context, v *Version, low, high int64) (old *Version, err error) {
+	if v.RID >= high {
 		return nil, nil
 	}
-	var old *Version
-	err := e.q.Query(ctx, selectBefore, func(r db.Row) (err error) {
+	text, args := selectBefore, []any{v.RID, low}
+	if v.RID >= low {
+		text, args = selectFirstSeen, []any{v.RID}
+	}
+	if v.RID >= low && v.Number == 1 {
+		return v, nil
+	}
+	err = e.q.Query(ctx, text, func(r db.Row) (err error) {
 		old, err = e.s.scanVersion(r, v.Type, v.ID)
 		return err
-	}, v.RID, seq)
+	}, args...)
 	if err != nil || old == nil || old.Deleted() {
 		return nil, err
 	}
@@ -52,105 +101,161 @@ func (e *engine) meets(ctx context.Context, conditions []condition, v *Version) 
 	return true, nil
 }
 
-// asOfFirstPage is the version that decides where v stands in a sorted answer: itself, or what it was when the first
-// page was read. nil leaves it out.
-func (e *engine) asOfFirstPage(ctx context.Context, conditions []condition, v *Version) (*Version, error) {
-	if e.req.Cursor == "" || v.Seq < e.from.snapshot {
-		return v, nil
-	}
-	old, err := e.versionBefore(ctx, v, e.from.snapshot)
-	if err != nil || old == nil {
-		return nil, err
-	}
-	if ok, err := e.meets(ctx, conditions, old); err != nil || !ok {
-		return nil, err
-	}
-	return old, nil
-}
+// changes finds what stood between two positions of a source and was changed since. reach is how far it looked, at most upTo;
+// nil stands for the end.
+type changes func(ctx context.Context, after, upTo []byte) (found []candidate, reach []byte, err error)
 
-// stableSource puts what changed since the first page back where it stood, among what did not change.
+// stableSource puts what was changed back where it stood, among what was not.
 type stableSource struct {
+	e       *engine
 	inner   source
-	since   int64
-	reverse bool // positions descend
-	moved   []candidate
+	changed changes
+	after   []byte
+	list    []candidate // of inner, not merged yet
 	ahead   []candidate
-	ended   bool
+	ended   bool // inner is
+	done    bool
 }
 
-// stable wraps a source whose order updates can change. position says where a version stands in it.
-func (e *engine) stable(ctx context.Context, inner source, typ string, conditions []condition, from cursor, reverse bool,
-	position func(*Version) ([]byte, error),
-) (source, error) {
-	if e.req.Cursor == "" || len(from.position) == 0 {
-		return inner, nil
+// stable wraps a source whose order updates can change, for later pages.
+func (e *engine) stable(inner source, position []byte, changed changes) source {
+	if !e.paging {
+		return inner
 	}
-	s := &stableSource{inner: inner, since: e.from.snapshot, reverse: reverse}
-	var changed []*Version
-	err := e.q.Query(ctx, selectChanged, func(r db.Row) error {
-		v, err := e.s.scanCandidate(r, typ)
-		changed = append(changed, v)
-		return err
-	}, e.s.number(typ), s.since, maxMoved)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range changed {
-		if ok, err := e.meets(ctx, conditions, v); err != nil {
+	return &stableSource{e: e, inner: inner, changed: changed, after: position}
+}
+
+// next reads inner before it asks for what was changed: what is changed in between is then found by both, at the same place.
+func (s *stableSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
+	for len(s.ahead) < n && !s.done {
+		if len(s.list) == 0 && !s.ended {
+			var err error
+			if s.list, err = s.inner.next(ctx, q, n); err != nil {
+				return nil, err
+			}
+			s.ended = len(s.list) < n
+		}
+		var upTo []byte
+		if !s.ended {
+			upTo = s.list[len(s.list)-1].position
+		}
+		batch, reach, err := s.changed(ctx, s.after, upTo)
+		if err != nil {
 			return nil, err
+		}
+		cut := len(s.list)
+		if reach != nil {
+			if at := slices.IndexFunc(s.list, func(c candidate) bool { return bytes.Compare(c.position, reach) > 0 }); at >= 0 {
+				cut = at
+			}
+		}
+		for _, c := range s.list[:cut] {
+			if s.e.unchanged(c.Version) {
+				batch = append(batch, c)
+			}
+		}
+		slices.SortFunc(batch, func(a, b candidate) int { return bytes.Compare(a.position, b.position) })
+		batch = slices.CompactFunc(batch, func(a, b candidate) bool { return a.RID == b.RID })
+		s.ahead, s.list = append(s.ahead, batch...), s.list[cut:]
+		s.after, s.done = reach, reach == nil
+	}
+	m := min(n, len(s.ahead))
+	found := s.ahead[:m:m]
+	s.ahead = s.ahead[m:]
+	return found, nil
+}
+
+// changedSince runs a statement whose rows have the columns resourceColumns and selectOld. It gives what met the conditions when
+// it stood between the positions, and the place of the last row.
+func (e *engine) changedSince(ctx context.Context, typ string, conditions []condition, place func(*Version) ([]byte, error), after, upTo []byte,
+	text string, args ...any,
+) (found []candidate, last []byte, rows int, err error) {
+	type pair struct{ now, was *Version }
+	var pairs []pair
+	err = e.q.Query(ctx, text, func(r db.Row) error {
+		now, err := e.s.scanCandidate(r, typ)
+		if err != nil {
+			return err
+		}
+		json, err := e.s.packer.unpack(r.Bytes(9))
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, pair{now, &Version{
+			Type: typ, ID: now.ID, RID: now.RID, Number: r.Int64(6), Seq: r.Int64(7), Op: Op(r.Int64(8)), JSON: json, //nolint:gosec // stored from an Op
+		}})
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if err := e.budget.spend(len(pairs)); err != nil {
+		return nil, nil, 0, err
+	}
+	for _, p := range pairs {
+		if last, err = place(p.was); err != nil {
+			return nil, nil, 0, err
+		}
+		if len(after) > 0 && bytes.Compare(last, after) <= 0 || upTo != nil && bytes.Compare(last, upTo) > 0 {
+			continue
+		}
+		ok, err := e.meets(ctx, conditions, p.was)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		if ok {
+			found = append(found, candidate{p.now, last})
+		}
+	}
+	return found, last, len(pairs), nil
+}
+
+// recent finds what the first page and the rule disagree about: of a plan's resources that were written while the
+// page was read, those that are on the page, and those that are not though their place is before end. A nil end is the
+// end of the source.
+func (e *engine) recent(ctx context.Context, p *plan, shown map[int64]bool, end []byte) (seen []int64, owed []*Version, err error) {
+	var list []*Version
+	err = e.q.Query(ctx, selectRecent, func(r db.Row) error {
+		v, err := e.s.scanCandidate(r, p.typ)
+		list = append(list, v)
+		return err
+	}, e.s.number(p.typ), e.from.low, maxRecent)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, v := range list {
+		if shown[v.RID] {
+			seen = append(seen, v.RID)
+			continue
+		}
+		if len(owed) == maxOwed {
+			continue
+		}
+		if ok, err := e.meets(ctx, p.conditions, v); err != nil {
+			return nil, nil, err
 		} else if !ok {
 			continue
 		}
-		old, err := e.asOfFirstPage(ctx, conditions, v)
+		passed, err := e.passed(ctx, p, v, end)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if old == nil {
-			continue
-		}
-		at, err := position(old)
-		if err != nil {
-			return nil, err
-		}
-		if s.before(from.position, at) {
-			s.moved = append(s.moved, candidate{v, at})
+		if passed {
+			owed = append(owed, v)
 		}
 	}
-	slices.SortFunc(s.moved, func(a, b candidate) int {
-		if s.before(a.position, b.position) {
-			return -1
-		}
-		return 1
-	})
-	return s, nil
+	return seen, owed, nil
 }
 
-func (s *stableSource) before(a, b []byte) bool {
-	if s.reverse {
-		return bytes.Compare(a, b) > 0
+// passed says that later pages, which go on after end, will not come to a resource.
+func (e *engine) passed(ctx context.Context, p *plan, v *Version, end []byte) (bool, error) {
+	was, err := e.asOf(ctx, v, e.from.low, e.from.high)
+	if err != nil || was == nil || end == nil {
+		return true, err
 	}
-	return bytes.Compare(a, b) < 0
-}
-
-func (s *stableSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
-	found := make([]candidate, 0, n)
-	for len(found) < n {
-		for len(s.ahead) == 0 && !s.ended {
-			list, err := s.inner.next(ctx, q, n)
-			if err != nil {
-				return nil, err
-			}
-			s.ended = len(list) < n
-			s.ahead = slices.DeleteFunc(list, func(c candidate) bool { return c.Seq >= s.since })
-		}
-		switch {
-		case len(s.moved) > 0 && (len(s.ahead) == 0 || s.before(s.moved[0].position, s.ahead[0].position)):
-			found, s.moved = append(found, s.moved[0]), s.moved[1:]
-		case len(s.ahead) > 0:
-			found, s.ahead = append(found, s.ahead[0]), s.ahead[1:]
-		default:
-			return found, nil
-		}
+	if ok, err := e.meets(ctx, p.conditions, was); err != nil || !ok {
+		return true, err
 	}
-	return found, nil
+	at, err := p.place(was)
+	return bytes.Compare(at, end) <= 0, err
 }
