@@ -88,7 +88,7 @@ func (s *Service) announce(ctx context.Context, cs []*Change) error {
 	tags := make([]cache.Tag, 0, 2*len(cs))
 	patients := map[uint64]bool{}
 	for _, c := range cs {
-		if c.NoOp {
+		if c.NoOp && c.Version == nil {
 			continue
 		}
 		if !c.fresh {

@@ -1,17 +1,14 @@
 package records
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir"
-	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
 )
 
@@ -46,6 +43,8 @@ type slot struct {
 	current  *Version  // after the changes so far
 	last     *Change   // the change that made current
 	replaced []Version // superseded by this group, to be kept as history
+	patients []uint64  // whose charts are touched, before and after
+	searched bool      // by unannounced
 }
 
 // apply makes changes inside a transaction of the caller's. errs[i] says that cs[i] alone was refused and left no
@@ -75,6 +74,12 @@ func (s *Service) apply(ctx context.Context, tx db.Tx, cs []*Change) (errs []err
 	}
 	if err := rows.write(ctx, tx); err != nil {
 		return nil, err
+	}
+	if err := s.unannounced(ctx, tx, slots); err != nil {
+		return nil, err
+	}
+	for i, c := range cs {
+		c.patients = slots[i].patients
 	}
 	effective := make([]*Change, len(touched))
 	for i, sl := range touched {
@@ -172,217 +177,38 @@ func (s *Service) step(c *Change, sl *slot) error {
 	return nil
 }
 
-// entries are the rows of all indexes for one version of a resource.
-type entries struct {
-	postings []search.Posting
-	chart    []chartRow
-}
+const versionsDown = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 ORDER BY version DESC LIMIT $2`
 
-type chartRow struct {
-	patient, code, at int64
-	typ               int32
-}
-
-func (s *Service) entries(typ string, values indexed) entries {
-	e := entries{postings: values.postings}
-	number := s.number(typ)
-	at := chartTime(values.chart.At)
-	for _, patient := range values.chart.Patients {
-		e.chart = append(e.chart, chartRow{int64(patient), 0, at, number}) //nolint:gosec // a hash's bits
-		for _, code := range values.chart.Codes {
-			e.chart = append(e.chart, chartRow{int64(patient), int64(code), at, number}) //nolint:gosec // a hash's bits
+// unannounced adds the patients of versions that writes still under way have superseded. Such a write is committed, but has
+// not told the caches yet; who writes after it on the same resource, and is acknowledged first, tells them.
+func (s *Service) unannounced(ctx context.Context, tx db.Tx, slots []*slot) error {
+	low := s.flights.now(ctx).low
+	for _, sl := range slots {
+		if sl.found == nil || sl.found.Seq < low || sl.searched {
+			continue
 		}
-	}
-	return e
-}
-
-// chartTime turns a time into the chart's column, in which the newest sorts first and what has no time last.
-func chartTime(at int64) int64 {
-	return ^at
-}
-
-// rowSet gathers all rows that a group of changes writes, so that each table is written by one statement.
-type rowSet struct {
-	created, updated, history resourceRows
-	postingAdd, postingDrop   postingRows
-	chartAdd, chartDrop       chartRows
-}
-
-// rows computes them. now is the tenant's registry, nil when that is not known: a search parameter that was added after
-// a change was prepared must be indexed too.
-func (s *Service) rows(touched []*slot, now *search.Registry) (*rowSet, error) {
-	rows := new(rowSet)
-	for _, sl := range touched {
-		registry := sl.last.registry
-		if now != nil && now != registry {
-			registry = now
-			if !sl.current.Deleted() {
-				sl.last.values = extract(now, sl.typ, sl.id, sl.last.doc)
+		sl.searched = true
+		const most = 64
+		err := tx.Query(ctx, versionsDown, func(r db.Row) error {
+			v, err := s.scanVersion(r, sl.typ, sl.id)
+			if err != nil {
+				return err
 			}
-		}
-		for i := range sl.replaced {
-			rows.history.add(s, &sl.replaced[i], nil)
-		}
-		var before, after entries
-		if sl.found == nil {
-			rows.created.add(s, sl.current, encodeID(sl.id))
-		} else {
-			rows.updated.add(s, sl.current, encodeID(sl.id))
-			if !sl.found.Deleted() {
-				doc := new(jsontape.Doc)
-				if err := doc.Parse(sl.found.JSON); err != nil {
-					return nil, fault.Internal("a stored resource does not parse").With(err)
+			if !v.Deleted() {
+				var doc jsontape.Doc
+				if err := doc.Parse(v.JSON); err != nil {
+					return fault.Internal("a stored resource does not parse").With(err)
 				}
-				values := extract(registry, sl.typ, sl.id, doc)
-				before = s.entries(sl.typ, values)
-				sl.last.patients = append(sl.last.patients, values.chart.Patients...)
+				sl.patients = append(sl.patients, extract(s.standard, sl.typ, sl.id, &doc).chart.Patients...)
 			}
-		}
-		if !sl.current.Deleted() {
-			after = s.entries(sl.typ, sl.last.values)
-			sl.last.patients = append(sl.last.patients, sl.last.values.chart.Patients...)
-		}
-		rows.diff(sl.rid, before, after)
-	}
-	return rows, nil
-}
-
-// diff adds the index rows that are new and drops those that are no more.
-func (rows *rowSet) diff(rid int64, before, after entries) {
-	same := func(a, b search.Posting) bool { return a.Atom == b.Atom && bytes.Equal(a.Key, b.Key) }
-	for _, p := range after.postings {
-		if !slices.ContainsFunc(before.postings, func(q search.Posting) bool { return same(p, q) }) {
-			rows.postingAdd.add(p, rid)
-		}
-	}
-	for _, p := range before.postings {
-		if !slices.ContainsFunc(after.postings, func(q search.Posting) bool { return same(p, q) }) {
-			rows.postingDrop.add(p, rid)
-		}
-	}
-	for _, c := range after.chart {
-		if !slices.Contains(before.chart, c) {
-			rows.chartAdd.add(c, rid)
-		}
-	}
-	for _, c := range before.chart {
-		if !slices.Contains(after.chart, c) {
-			rows.chartDrop.add(c, rid)
-		}
-	}
-}
-
-// write sends all rows, each table's in the order of its key.
-func (rows *rowSet) write(ctx context.Context, tx db.Tx) error {
-	if len(rows.created.rids) > 0 {
-		if _, err := tx.Insert(ctx, "records_resource", rows.created.columns(true)...); err != nil {
-			return err
-		}
-	}
-	if len(rows.updated.rids) > 0 {
-		if _, err := tx.Upsert(ctx, "records_resource", []string{"rid"}, rows.updated.columns(true)...); err != nil {
-			return err
-		}
-	}
-	if len(rows.history.rids) > 0 {
-		if _, err := tx.Insert(ctx, "records_history", rows.history.columns(false)...); err != nil {
-			return err
-		}
-	}
-	if len(rows.postingDrop) > 0 {
-		if _, err := tx.Delete(ctx, "records_index", rows.postingDrop.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.chartDrop) > 0 {
-		if _, err := tx.Delete(ctx, "records_chart", rows.chartDrop.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.postingAdd) > 0 {
-		if _, err := tx.Insert(ctx, "records_index", rows.postingAdd.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.chartAdd) > 0 {
-		if _, err := tx.Insert(ctx, "records_chart", rows.chartAdd.columns()...); err != nil {
+			if v.Seq < low {
+				return db.Stop
+			}
+			return nil
+		}, sl.rid, most)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-type resourceRows struct {
-	rids, versions, seqs []int64
-	types, ops           []int32
-	ids, bodies          [][]byte
-}
-
-func (r *resourceRows) add(s *Service, v *Version, idKey []byte) {
-	r.rids = append(r.rids, v.RID)
-	r.versions = append(r.versions, v.Number)
-	r.seqs = append(r.seqs, v.Seq)
-	r.types = append(r.types, s.number(v.Type))
-	r.ops = append(r.ops, int32(v.Op))
-	r.ids = append(r.ids, idKey)
-	var body []byte
-	if !v.Deleted() {
-		body = s.packer.pack(v.Type, v.JSON)
-	}
-	r.bodies = append(r.bodies, body)
-}
-
-func (r *resourceRows) columns(withID bool) []db.Column {
-	columns := []db.Column{
-		db.Col("rid", r.rids), db.Col("type", r.types), db.Col("version", r.versions), db.Col("seq", r.seqs),
-		db.Col("op", r.ops), db.Col("body", r.bodies),
-	}
-	if withID {
-		columns = append(columns, db.Col("id", r.ids))
-	}
-	return columns
-}
-
-type postingRows []postingRow
-
-type postingRow struct {
-	search.Posting
-	rid int64
-}
-
-func (r *postingRows) add(p search.Posting, rid int64) { *r = append(*r, postingRow{p, rid}) }
-
-func (r postingRows) columns() []db.Column {
-	slices.SortFunc(r, func(a, b postingRow) int {
-		return cmp.Or(cmp.Compare(int32(a.Atom), int32(b.Atom)), bytes.Compare(a.Key, b.Key), cmp.Compare(a.rid, b.rid)) //nolint:gosec // a hash's bits, as stored
-	})
-	atoms, keys, rids := make([]int32, len(r)), make([][]byte, len(r)), make([]int64, len(r))
-	for i, p := range r {
-		atoms[i], keys[i], rids[i] = int32(p.Atom), p.Key, p.rid //nolint:gosec // a hash's bits
-	}
-	return []db.Column{db.Col("atom", atoms), db.Col("key", keys), db.Col("rid", rids)}
-}
-
-type chartRows []keyedChartRow
-
-type keyedChartRow struct {
-	chartRow
-	rid int64
-}
-
-func (r *chartRows) add(c chartRow, rid int64) { *r = append(*r, keyedChartRow{c, rid}) }
-
-func (r chartRows) columns() []db.Column {
-	slices.SortFunc(r, func(a, b keyedChartRow) int {
-		return cmp.Or(cmp.Compare(a.patient, b.patient), cmp.Compare(a.typ, b.typ), cmp.Compare(a.code, b.code),
-			cmp.Compare(a.at, b.at), cmp.Compare(a.rid, b.rid))
-	})
-	n := len(r)
-	patients, codes, ats, rids, types := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int32, n)
-	for i, c := range r {
-		patients[i], types[i], codes[i], ats[i], rids[i] = c.patient, c.typ, c.code, c.at, c.rid
-	}
-	return []db.Column{
-		db.Col("patient", patients), db.Col("type", types), db.Col("code", codes), db.Col("at", ats), db.Col("rid", rids),
-	}
 }
