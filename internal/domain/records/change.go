@@ -23,6 +23,7 @@ type Change struct {
 	Created bool     // there was no resource, or a deleted one
 	NoOp    bool     // a deletion of what was not there
 
+	resolves bool // the tenant demands that references resolve
 	fresh    bool // the id is new: nothing can be stored under it
 	registry *search.Registry
 	doc      *jsontape.Doc
@@ -57,7 +58,11 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 	if err != nil {
 		return nil, err
 	}
-	c.registry = registry
+	settings, err := s.settings(ctx) // not inside the transaction: it may read another database
+	if err != nil {
+		return nil, err
+	}
+	c.registry, c.resolves = registry, settings.ReferentialIntegrity
 	if op == OpDelete {
 		return c, nil
 	}

@@ -127,7 +127,7 @@ func (e *engine) refCondition(ctx context.Context, typ string, params []*search.
 	c.holds = func(_ context.Context, _ *Version, doc *jsontape.Doc) (bool, error) {
 		found := false
 		for _, p := range params {
-			p.References(doc, typ, func(ref string) { found = found || targets[ref] })
+			e.registry.References(p, doc, typ, func(ref string) { found = found || targets[ref] })
 		}
 		return found, nil
 	}
@@ -229,7 +229,7 @@ func (e *engine) followCondition(ctx context.Context, typ string, clause *search
 	}
 	return condition{rank: rankNone, holds: func(ctx context.Context, _ *Version, doc *jsontape.Doc) (bool, error) {
 		var refs []string
-		clause.ParamFor(typ).References(doc, typ, func(ref string) { refs = append(refs, ref) })
+		e.registry.References(clause.ParamFor(typ), doc, typ, func(ref string) { refs = append(refs, ref) })
 		for _, ref := range refs {
 			kind, id, _ := cutReference(ref)
 			c, ok := links[kind]
@@ -298,7 +298,7 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 			if err := doc.Parse(v.JSON); err != nil {
 				return condition{}, fault.Internal("a stored resource does not parse").With(err)
 			}
-			has.Param.References(&doc, has.Type, func(ref string) {
+			e.registry.References(has.Param, &doc, has.Type, func(ref string) {
 				if kind, id, ok := cutReference(ref); ok && kind == typ {
 					ids = append(ids, id)
 				}

@@ -92,7 +92,7 @@ func (in *includer) forward(ctx context.Context, include search.Include, from []
 			return fault.Internal("a stored resource does not parse").With(err)
 		}
 		for _, p := range params {
-			p.References(&doc, v.Type, func(ref string) {
+			in.e.registry.References(p, &doc, v.Type, func(ref string) {
 				kind, id, ok := cutReference(ref)
 				number := in.e.s.definitions.TypeNumber(kind)
 				if !ok || number == 0 || include.Target != "" && include.Target != kind || in.seen[ref] || asked[ref] {

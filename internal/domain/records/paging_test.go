@@ -147,7 +147,7 @@ func TestSearch_Paging_StableWhileDataChanges_Concurrently(t *testing.T) {
 
 func (sh *shifting) walk(t *testing.T, question string, between func(page int)) {
 	t.Helper()
-	typ, criteria, _ := strings.Cut(question, "?")
+	typ, criteria := cutQuestion(question)
 	seen := map[string]int{}
 	for _, v := range walk(t, sh.s, sh.ctx, typ, criteria, 23, between) {
 		seen[v.ID]++
@@ -175,7 +175,7 @@ func TestSearch_Cursor_ForgedCutOrStrange(t *testing.T) {
 		sh := newShifting(t, s, ctx)
 		other := freshTenant(ctx)
 		for _, question := range []string{"Observation?patient=one", "Observation?category=vital-signs", "Observation?_sort=status", "Observation?_sort=_lastUpdated"} {
-			typ, criteria, _ := strings.Cut(question, "?")
+			typ, criteria := cutQuestion(question)
 			next := sh.page(t, ctx, typ, criteria, "").Next
 			if next == "" {
 				t.Fatalf("%s has one page", question)

@@ -72,7 +72,7 @@ func TestStore_TablesHoldWhatWasAcknowledged_Concurrently(t *testing.T) {
 func (w *world) checkSearches(t *testing.T) {
 	t.Helper()
 	for _, question := range worldQuestions {
-		typ, criteria, _ := strings.Cut(question, "?")
+		typ, criteria := cutQuestion(question)
 		want := readingEverything(t, w.s, w.ctx, typ, criteria)
 		got := idsOf(walk(t, w.s, w.ctx, typ, criteria, 2, nil))
 		slices.Sort(got)
@@ -141,4 +141,9 @@ var worldQuestions = []string{
 	"Observation?encounter.status=finished", "Observation?encounter.patient=p1", "Observation?encounter.patient.family=windsor", "Patient?_has:Observation:patient:encounter.patient=p1", "Observation?encounter=e1&_sort=_lastUpdated", "Observation?_sort=-_lastUpdated", "Observation?_sort=status,-_lastUpdated",
 	"Observation?_lastUpdated=gt2000-01-01&_sort=_lastUpdated", "Observation?status:not=final", "Observation?date:missing=true", "Condition?patient=p2&_sort=onset-date",
 	"Condition?asserter.name=adam", "MedicationRequest?patient=p0&intent=order", "MedicationRequest?authoredon=ge2019&_sort=authoredon", "MedicationRequest?code=8302-2",
+}
+
+func cutQuestion(question string) (typ, criteria string) {
+	typ, criteria, _ = strings.Cut(question, "?")
+	return typ, criteria
 }

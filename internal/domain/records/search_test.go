@@ -3,7 +3,6 @@ package records
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 
 	"ward/internal/backend/db"
@@ -22,7 +21,7 @@ func TestSearch_PlansAgreeWithReadingEverything(t *testing.T) {
 		}
 		load(t, s, ctx, all)
 		for _, question := range questions {
-			typ, criteria, _ := strings.Cut(question, "?")
+			typ, criteria := cutQuestion(question)
 			query, err := s.parse(ctx, typ, criteria, search.Options{})
 			if err != nil {
 				t.Errorf("%s: %v", question, err)
@@ -31,7 +30,7 @@ func TestSearch_PlansAgreeWithReadingEverything(t *testing.T) {
 			want := readingEverything(t, s, ctx, typ, criteria)
 			query.Count, query.HasCount = 3, true
 			var got []string
-			for pages := 0; pages < 1000; pages++ {
+			for range 1000 {
 				page, err := s.Search(ctx, Request{Query: query})
 				if err != nil {
 					t.Fatalf("%s: %v", question, err)
