@@ -15,9 +15,16 @@ import (
 // modelObservation is the model of the benchmarks: 1.5 KB, a vital sign of one of n patients.
 func modelObservation(r *rand.Rand, patients int) []byte {
 	codes := []struct{ code, display, unit string }{
-		{"8867-4", "Heart rate", "/min"}, {"8480-6", "Systolic blood pressure", "mm[Hg]"}, {"29463-7", "Body weight", "kg"},
-		{"8302-2", "Body height", "cm"}, {"8310-5", "Body temperature", "Cel"}, {"9279-1", "Respiratory rate", "/min"},
-		{"2339-0", "Glucose", "mg/dL"}, {"718-7", "Hemoglobin", "g/dL"}, {"2708-6", "Oxygen saturation", "%"}, {"39156-5", "Body mass index", "kg/m2"},
+		{"8867-4", "Heart rate", "/min"},
+		{"8480-6", "Systolic blood pressure", "mm[Hg]"},
+		{"29463-7", "Body weight", "kg"},
+		{"8302-2", "Body height", "cm"},
+		{"8310-5", "Body temperature", "Cel"},
+		{"9279-1", "Respiratory rate", "/min"},
+		{"2339-0", "Glucose", "mg/dL"},
+		{"718-7", "Hemoglobin", "g/dL"},
+		{"2708-6", "Oxygen saturation", "%"},
+		{"39156-5", "Body mass index", "kg/m2"},
 	}
 	c := codes[r.IntN(len(codes))]
 	return fmt.Appendf(nil, `{"resourceType":"Observation","meta":{"profile":["http://hl7.org/fhir/StructureDefinition/vitalsigns"]},`+

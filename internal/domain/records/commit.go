@@ -139,7 +139,7 @@ func (s *Service) scanVersion(r db.Row, typ, resourceID string) (*Version, error
 		return nil, err
 	}
 	return &Version{
-		Type: typ, ID: resourceID, RID: r.Int64(0), Number: r.Int64(1), Seq: r.Int64(2), Op: Op(r.Int64(3)), JSON: json,
+		Type: typ, ID: resourceID, RID: r.Int64(0), Number: r.Int64(1), Seq: r.Int64(2), Op: opAt(r, 3), JSON: json,
 	}, nil
 }
 

@@ -96,7 +96,7 @@ func never(conditions []condition) bool {
 func (e *engine) access(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
 	switch from.kind {
 	case fromChart:
-		return e.chartPlan(ctx, typ, conditions, from, false)
+		return e.chartPlan(typ, conditions, from, false)
 	case fromEqual:
 		return e.equalPlan(typ, conditions, from)
 	case fromCollected:
@@ -111,7 +111,7 @@ func (e *engine) access(ctx context.Context, typ string, conditions []condition,
 	from.lead = -1
 	if lead := slices.IndexFunc(conditions, condition.oneChart); lead >= 0 && !hasIDs(conditions) {
 		from.lead = lead
-		return e.chartPlan(ctx, typ, conditions, from, false)
+		return e.chartPlan(typ, conditions, from, false)
 	}
 	if p, err := e.narrow(ctx, typ, conditions, from, gatherRows); p != nil || err != nil {
 		return p, err
@@ -189,7 +189,7 @@ func without(conditions []condition, drop func(i int, c condition) bool) []condi
 }
 
 // chartPlan reads one patient's chart, and within it one code where that is asked for.
-func (e *engine) chartPlan(ctx context.Context, typ string, conditions []condition, from cursor, oldestFirst bool) (*plan, error) {
+func (e *engine) chartPlan(typ string, conditions []condition, from cursor, oldestFirst bool) (*plan, error) {
 	if from.lead < 0 || from.lead >= len(conditions) || !conditions[from.lead].oneChart() {
 		return nil, errCursor()
 	}

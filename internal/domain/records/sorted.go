@@ -23,7 +23,7 @@ func (e *engine) sortedPlan(ctx context.Context, typ string, conditions []condit
 	single := !e.merges(e.types())
 	if lead, oldestFirst := e.chartOrder(typ, conditions); lead >= 0 && single {
 		from.lead = lead
-		return e.chartPlan(ctx, typ, conditions, from, oldestFirst)
+		return e.chartPlan(typ, conditions, from, oldestFirst)
 	}
 	most := gatherRows
 	if e.byTime() {

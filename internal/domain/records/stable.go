@@ -182,7 +182,7 @@ func (e *engine) changedSince(ctx context.Context, typ string, conditions []cond
 			return err
 		}
 		pairs = append(pairs, pair{now, &Version{
-			Type: typ, ID: now.ID, RID: now.RID, Number: r.Int64(6), Seq: r.Int64(7), Op: Op(r.Int64(8)), JSON: json, //nolint:gosec // stored from an Op
+			Type: typ, ID: now.ID, RID: now.RID, Number: r.Int64(6), Seq: r.Int64(7), Op: opAt(r, 8), JSON: json,
 		}})
 		return nil
 	}, args...)

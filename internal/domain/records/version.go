@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"time"
+
+	"ward/internal/backend/db"
 )
 
 // Op is the interaction that made a version of a resource.
@@ -17,6 +19,9 @@ const (
 	OpPatch  Op = 3
 	OpDelete Op = 4
 )
+
+// opAt reads a column that holds an Op.
+func opAt(r db.Row, column int) Op { return Op(r.Int64(column)) } //nolint:gosec // only Ops are stored
 
 // Version is one version of one resource as it is stored.
 type Version struct {

@@ -60,7 +60,7 @@ func main() {
 }
 
 func read(name string, samples map[string][][]byte) error {
-	f, err := os.Open(name) //nolint:gosec // a developer's own argument
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ const stamped = `{"resourceType":"%s","id":"","meta":{"versionId":"1","lastUpdat
 
 // pick fills a dictionary with the samples that it would compress worst, drawn in a fixed random order.
 func pick(dict []byte, samples [][]byte) []byte {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a fixed order is what is wanted
+	r := rand.New(rand.NewPCG(1, 2))
 	r.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
 	for worst := 2.0; worst <= 64 && len(dict) < dictionarySize; worst *= 1.3 {
 		coder := s2.MakeDict(dict, nil)
@@ -146,5 +146,5 @@ func write(name string, dict []byte) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	return os.WriteFile(name, b.Bytes(), 0o644) //nolint:gosec // source files are readable
+	return os.WriteFile(name, b.Bytes(), 0o644)
 }

@@ -17,7 +17,7 @@ func readCodeSet(r *reader) CodeSet {
 	for i := range s.Systems {
 		s.Systems[i] = r.str()
 		s.Codes = append(s.Codes, r.strs()...)
-		s.ends[i] = uint16(len(s.Codes))
+		s.ends[i] = uint16(len(s.Codes)) //nolint:gosec // the generator's own numbers are small
 	}
 	size := 4
 	for size < 2*len(s.Codes) {
@@ -42,7 +42,7 @@ func (s *CodeSet) Has(code []byte) bool {
 
 // HasCoding says whether that system's code is in the set. It does not allocate.
 func (s *CodeSet) HasCoding(system, code []byte) bool {
-	mask := uint32(len(s.slots) - 1)
+	mask := uint32(len(s.slots) - 1) //nolint:gosec // the generator's own numbers are small
 	for at := hash(code) & mask; s.slots[at] != 0; at = (at + 1) & mask {
 		k := int(s.slots[at] - 1)
 		if s.Codes[k] == string(code) && s.systemOf(k) == string(system) {
@@ -53,7 +53,7 @@ func (s *CodeSet) HasCoding(system, code []byte) bool {
 }
 
 func (s *CodeSet) find(code []byte, h uint32) (int, bool) {
-	mask := uint32(len(s.slots) - 1)
+	mask := uint32(len(s.slots) - 1) //nolint:gosec // the generator's own numbers are small
 	for at := h & mask; s.slots[at] != 0; at = (at + 1) & mask {
 		if k := int(s.slots[at] - 1); s.Codes[k] == string(code) {
 			return k, true

@@ -35,7 +35,7 @@ func (d *Definitions) readBindings(r *reader) []Binding {
 	list := make([]Binding, r.num())
 	for i := range list {
 		b := &list[i]
-		b.Strength = Strength(r.num())
+		b.Strength = Strength(r.num()) //nolint:gosec // the generator's own numbers are small
 		b.ValueSet = r.str()
 		if n := r.num(); n > 0 {
 			b.Codes = &d.codeSets[n-1]
@@ -69,7 +69,7 @@ func (d *Definitions) readTypes(r *reader, lists [][]TypeRef, bindings []Binding
 		t := &d.types[i]
 		t.Name, t.Base, t.Short = r.str(), r.str(), r.str()
 		t.Index = i
-		t.Kind = Kind(r.num())
+		t.Kind = Kind(r.num()) //nolint:gosec // the generator's own numbers are small
 		t.Abstract = r.flag()
 		d.byName[t.Name] = t
 		if t.Kind == PrimitiveKind {

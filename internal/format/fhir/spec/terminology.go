@@ -92,7 +92,7 @@ func readCodeSystem(r *reader) CodeSystem {
 	s.parents, s.sorted = make([]uint16, n), make([]uint16, n)
 	if r.flag() {
 		for i := range s.parents {
-			s.parents[i] = uint16(r.num())
+			s.parents[i] = uint16(r.num()) //nolint:gosec // the generator's own numbers are small
 		}
 	} else {
 		s.parents = nil
@@ -104,7 +104,7 @@ func readCodeSystem(r *reader) CodeSystem {
 	if m := r.num(); m > 0 {
 		s.more = make([][2]uint16, m)
 		for i := range s.more {
-			s.more[i] = [2]uint16{uint16(r.num()), uint16(r.num())}
+			s.more[i] = [2]uint16{uint16(r.num()), uint16(r.num())} //nolint:gosec // the generator's own numbers are small
 		}
 	}
 	return s

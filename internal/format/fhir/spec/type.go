@@ -166,7 +166,7 @@ func (t *Type) Field(jsonName []byte) *Field {
 	if len(t.slots) == 0 {
 		return nil
 	}
-	mask := uint32(len(t.slots) - 1)
+	mask := uint32(len(t.slots) - 1) //nolint:gosec // the generator's own numbers are small
 	for i := hash(jsonName) & mask; ; i = (i + 1) & mask {
 		n := t.slots[i]
 		if n == 0 {
