@@ -28,6 +28,30 @@ func (s *Service) commit(ctx context.Context, c *Change) error {
 	return cmp.Or(err, s.announce(ctx, []*Change{c}))
 }
 
+// createAttempts is how often a write begins anew because another one created the same resource at the same time.
+const createAttempts = 5
+
+// write runs fn in a transaction and tells all caches what the changes that it returns have touched. Two writers that create
+// the same resource don't see each other until one has committed; the other then begins anew and finds it.
+//
+// Errors: fn's; Unavailable when it is not known whether the changes were made.
+func (s *Service) write(ctx context.Context, fn func(ctx context.Context, tx db.Tx) ([]*Change, error)) error {
+	defer s.flights.begin(ctx)()
+	for attempt := 1; ; attempt++ {
+		var made []*Change
+		err := s.db.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			made, err = fn(ctx, tx)
+			return err
+		})
+		switch {
+		case err == nil, fault.Is(err, fault.CodeUnavailable):
+			return cmp.Or(err, s.announce(ctx, made))
+		case attempt == createAttempts, !errors.Is(err, db.ErrUnique):
+			return err
+		}
+	}
+}
+
 // applyGroup is what the batcher runs: results[i] fails cs[i] alone.
 func (s *Service) applyGroup(ctx context.Context, tx db.Tx, cs []*Change, results []error) error {
 	errs, err := s.apply(ctx, tx, cs)

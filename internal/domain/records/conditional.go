@@ -2,7 +2,6 @@ package records
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"ward/internal/backend/db"
@@ -166,7 +165,7 @@ func errDeleteAll(typ string) error {
 func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan func(found []*Version) (*Change, error)) (done *Change, existing *Version, err error) {
 	var before []*Version
 	err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
-		before, err = s.match(ctx, q, typ, criteria, 2)
+		before, err = s.match(ctx, q, typ, criteria)
 		return err
 	})
 	if err == nil {
@@ -182,53 +181,37 @@ func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan 
 	if planned == nil {
 		return nil, first(before), nil
 	}
-	err = s.write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx db.Tx) ([]*Change, error) {
 		done, existing = planned, nil
 		if err := tx.Lock(ctx, lockName(typ)); err != nil {
-			return err
+			return nil, err
 		}
-		found, err := s.match(ctx, tx, typ, criteria, 2)
+		found, err := s.match(ctx, tx, typ, criteria)
 		if err == nil {
 			err = oneAtMost(found)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !sameVersions(before, found) {
 			if done, err = plan(found); err != nil {
-				return err
+				return nil, err
 			}
 			if existing = first(found); done == nil {
-				return nil
+				return nil, nil
 			}
 		}
-		errs, err := s.apply(ctx, tx, []*Change{done})
+		made := []*Change{done}
+		errs, err := s.apply(ctx, tx, made)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return errs[0]
+		return made, errs[0]
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	if done != nil {
-		err = s.announce(ctx, []*Change{done})
-	}
-	return done, existing, err
-}
-
-// createAttempts is how often a write begins anew because another one created the same resource at the same time.
-const createAttempts = 5
-
-// write runs fn in a transaction. Two writers that create the same resource don't see each other until one has
-// committed; the other then begins anew and finds it.
-func (s *Service) write(ctx context.Context, fn func(ctx context.Context, tx db.Tx) error) error {
-	for attempt := 1; ; attempt++ {
-		err := s.db.Write(ctx, fn)
-		if attempt == createAttempts || !errors.Is(err, db.ErrUnique) {
-			return err
-		}
-	}
+	return done, existing, nil
 }
 
 // lockName names the lock that conditional writes to a type take.

@@ -144,11 +144,11 @@ func (s *Service) importChunk(ctx context.Context, resources [][]byte, start int
 		refused   []Refusal
 		unchanged int
 	)
-	err = s.write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx db.Tx) ([]*Change, error) {
 		made, refused = made[:0], refused[:0]
 		same, err := s.unchanged(ctx, tx, cs)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		unchanged = len(same)
 		at := make([]int, 0, len(cs))
@@ -159,7 +159,7 @@ func (s *Service) importChunk(ctx context.Context, resources [][]byte, start int
 		}
 		errs, err := s.apply(ctx, tx, made)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for i, e := range errs {
 			if e != nil {
@@ -173,7 +173,7 @@ func (s *Service) importChunk(ctx context.Context, resources [][]byte, start int
 			}
 		}
 		made = kept
-		return nil
+		return made, nil
 	})
 	if err != nil {
 		return report, err
@@ -183,7 +183,7 @@ func (s *Service) importChunk(ctx context.Context, resources [][]byte, start int
 	for _, c := range made {
 		report.count(c)
 	}
-	return report, s.announce(ctx, made)
+	return report, nil
 }
 
 func (s *Service) prepareImport(ctx context.Context, json []byte) (*Change, error) {

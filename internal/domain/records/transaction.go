@@ -100,34 +100,33 @@ func (t *transaction) run(ctx context.Context) error {
 		t.conclude()
 		return s.db.Snapshot(ctx, t.reads)
 	}
-	var made []*Change
-	err := s.write(ctx, func(ctx context.Context, tx db.Tx) error {
+	err := s.write(ctx, func(ctx context.Context, tx db.Tx) ([]*Change, error) {
 		if err := t.confirm(ctx, tx); err != nil {
-			return err
+			return nil, err
 		}
 		if err := t.patches(ctx, tx); err != nil {
-			return err
+			return nil, err
 		}
 		if t.keepIDs {
 			if err := t.skipUnchanged(ctx, tx); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		made = t.changes()
+		made := t.changes()
 		errs, err := s.apply(ctx, tx, made)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := t.refused(made, errs); err != nil {
-			return err
+			return nil, err
 		}
-		return t.reads(ctx, tx)
+		return made, t.reads(ctx, tx)
 	})
 	if err != nil {
 		return err
 	}
 	t.conclude()
-	return s.announce(ctx, made)
+	return nil
 }
 
 // plan reads each entry's request.
@@ -239,7 +238,7 @@ func (t *transaction) find(ctx context.Context, q db.Querier) (same bool, err er
 	same = true
 	for i := range t.criteria {
 		c := &t.criteria[i]
-		found, err := t.s.match(ctx, q, c.typ, c.query, 2)
+		found, err := t.s.match(ctx, q, c.typ, c.query)
 		if err != nil {
 			return false, inEntry(c.at, err)
 		}
