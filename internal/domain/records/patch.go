@@ -59,7 +59,7 @@ func (s *Service) patchTargetIn(ctx context.Context, q db.Querier, t *target) (*
 	if t.id != "" {
 		return s.read(ctx, q, t.typ, t.id)
 	}
-	found, err := s.match(ctx, q, t.typ, t.query, 2)
+	found, err := s.match(ctx, q, t.typ, t.query)
 	switch {
 	case err != nil:
 		return nil, err

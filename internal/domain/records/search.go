@@ -55,13 +55,13 @@ func (s *Service) search(ctx context.Context, q db.Querier, req Request) (_ *Pag
 	return e.page(ctx)
 }
 
-// match returns at most limit resources of one type that meet criteria, for conditional interactions.
-func (s *Service) match(ctx context.Context, q db.Querier, typ, criteria string, limit int) ([]*Version, error) {
+// match returns the resources of one type that meet criteria, at most two of them: conditional interactions ask for one.
+func (s *Service) match(ctx context.Context, q db.Querier, typ, criteria string) ([]*Version, error) {
 	query, err := s.parse(ctx, typ, criteria, search.Options{})
 	if err != nil {
 		return nil, err
 	}
-	query.Count, query.Cursor, query.Total, query.Sort, query.Include, query.RevInclude = limit, "", search.TotalNone, nil, nil, nil
+	query.Count, query.Cursor, query.Total, query.Sort, query.Include, query.RevInclude = 2, "", search.TotalNone, nil, nil, nil
 	page, err := s.search(ctx, q, Request{Query: query, once: true})
 	if err != nil {
 		return nil, err
