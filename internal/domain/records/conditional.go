@@ -161,8 +161,11 @@ func errDeleteAll(typ string) error {
 // the one resource found is given back. Conditional writes to one type of one tenant wait for each other, so that what
 // was found still holds when the change is made. plan may be called twice.
 //
-// Errors: Precondition when the criteria match more than one resource.
+// Errors: Precondition when the criteria match more than one resource, Invalid for criteria that any resource meets.
 func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan func(found []*Version) (*Change, error)) (done *Change, existing *Version, err error) {
+	if err := s.requireFilter(ctx, typ, criteria); err != nil {
+		return nil, nil, err
+	}
 	var before []*Version
 	err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
 		before, err = s.match(ctx, q, typ, criteria)

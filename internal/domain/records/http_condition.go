@@ -1,12 +1,14 @@
 package records
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"ward/internal/base/fault"
+	"ward/internal/format/fhir/search"
 )
 
 // readIfMatch reads an If-Match header or Bundle.entry.request.ifMatch: W/"3", "3" or *. 0 means that there is none.
@@ -71,4 +73,16 @@ func matchesTag(lines []string, v *Version) bool {
 		}
 	}
 	return false
+}
+
+// requireFilter demands criteria that look at the resources: by nothing but _count or _sort, any resource would do.
+func (s *Service) requireFilter(ctx context.Context, typ, criteria string) error {
+	query, err := s.parse(ctx, typ, criteria, search.Options{})
+	if err != nil {
+		return err
+	}
+	if len(query.Clauses) == 0 {
+		return fault.Invalid("the criteria must say which %s is meant: they have no search parameter that looks at the resources", typ)
+	}
+	return nil
 }

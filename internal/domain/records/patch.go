@@ -48,6 +48,11 @@ func (s *Service) patchTarget(ctx context.Context, in *interaction) (current *Ve
 	if in.id == "" && in.query == "" {
 		return nil, fault.Invalid("a patch names its resource, PATCH [base]/%s/[id], or says how to find it, PATCH [base]/%s?[criteria]", in.typ, in.typ)
 	}
+	if in.id == "" {
+		if err := s.requireFilter(ctx, in.typ, in.query); err != nil {
+			return nil, err
+		}
+	}
 	err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		current, err = s.patchTargetIn(ctx, q, &in.target)
 		return err

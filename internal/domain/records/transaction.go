@@ -81,6 +81,11 @@ func (t *transaction) run(ctx context.Context) error {
 	if _, err := s.registry(ctx); err != nil { // as in perform
 		return err
 	}
+	for i := range t.criteria {
+		if err := s.requireFilter(ctx, t.criteria[i].typ, t.criteria[i].query); err != nil {
+			return inEntry(t.criteria[i].at, err)
+		}
+	}
 	if len(t.criteria) > 0 {
 		err := s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
 			_, err := t.find(ctx, q)

@@ -87,7 +87,7 @@ func (w *linkWalk) each(n jsontape.Node, t *spec.Type, f *spec.Field) {
 			if f.Element.Path == "Reference.reference" {
 				w.reference(d.Text(n), n)
 			}
-		case spec.URI, spec.URL, spec.OID, spec.UUID:
+		case spec.URI, spec.URL: // what a link turns into, Patient/1, is no valid oid or uuid
 			w.uri(d.Text(n), n)
 		case spec.XHTML:
 			w.narrative(n)

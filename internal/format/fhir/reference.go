@@ -42,7 +42,8 @@ func (r Ref) TypeID() string {
 }
 
 // ParseReference takes a reference apart. base is the base URL of this server for the tenant, with or without a slash at
-// its end; absolute references under it are Local. What is no reference has Kind NoReference.
+// its end; absolute references under it are Local, by http and by https, which never tell two objects apart (FHIR R4
+// http.html#root). What is no reference has Kind NoReference.
 func ParseReference(s, base string) Ref {
 	if s == "" {
 		return Ref{}
@@ -76,7 +77,7 @@ func parseAbsolute(s string, scheme int, base string) Ref {
 	switch strings.ToLower(s[:scheme]) {
 	case "http", "https":
 		base = strings.TrimSuffix(base, "/")
-		if path, ok := strings.CutPrefix(url, base); ok && base != "" && strings.HasPrefix(path, "/") {
+		if path, ok := strings.CutPrefix(url[scheme:], base[schemeLen(base):]); ok && base != "" && strings.HasPrefix(path, "/") {
 			path = path[1:]
 			if name, query, ok := strings.Cut(path, "?"); ok && spec.R4().IsResource(name) {
 				return Ref{Kind: Conditional, Type: name, Query: query}

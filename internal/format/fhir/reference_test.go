@@ -1,6 +1,7 @@
 package fhir_test
 
 import (
+	"strings"
 	"testing"
 
 	"ward/internal/format/fhir"
@@ -19,6 +20,7 @@ func TestParseReference(t *testing.T) {
 		{"Patient/1/_history/2", fhir.Ref{Kind: fhir.Local, Type: "Patient", ID: "1", Version: "2"}},
 		{"Patient/1#p", fhir.Ref{Kind: fhir.Local, Type: "Patient", ID: "1", Fragment: "p"}},
 		{base + "/Patient/1", fhir.Ref{Kind: fhir.Local, Type: "Patient", ID: "1"}},
+		{"http" + strings.TrimPrefix(base, "https") + "/Patient/1", fhir.Ref{Kind: fhir.Local, Type: "Patient", ID: "1"}},
 		{base + "/Patient/1/_history/a", fhir.Ref{Kind: fhir.Local, Type: "Patient", ID: "1", Version: "a"}},
 		{base + "x/Patient/1", fhir.Ref{Kind: fhir.Remote, Base: base + "x", Type: "Patient", ID: "1"}},
 		{"http://other.example/fhir/Patient/1", fhir.Ref{Kind: fhir.Remote, Base: "http://other.example/fhir", Type: "Patient", ID: "1"}},
