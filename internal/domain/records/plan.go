@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
@@ -150,6 +151,12 @@ func (e *engine) narrow(ctx context.Context, typ string, conditions []condition,
 			return e.collectedPlan(ctx, typ, conditions, from)
 		}
 	}
+	if len(leads) > 0 && conditions[leads[0]].rank <= rankDay {
+		from.lead = leads[0]
+		if p, err := e.atOnce(ctx, typ, conditions, from); p != nil || err != nil {
+			return p, err
+		}
+	}
 	for _, rows := range []int{probeRows, most} {
 		for _, i := range leads {
 			from.lead = i
@@ -167,6 +174,50 @@ func (e *engine) narrow(ctx context.Context, typ string, conditions []condition,
 	}
 	return nil, nil //nolint:nilnil // documented
 }
+
+// atOnce reads the resources of the leading condition together with its index rows, in one round trip, where that is one
+// range which probably holds few: a day of birth, an identifier. It returns nil when it is not, or holds many.
+func (e *engine) atOnce(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
+	c := conditions[from.lead]
+	if len(c.ranges) != 1 || c.ranges[0].Chart || c.ids != nil {
+		return nil, nil //nolint:nilnil // documented
+	}
+	const few = 48
+	r := c.ranges[0]
+	lo, hi := r.Lo, r.Hi
+	if r.Eq {
+		hi = append(slices.Clone(lo), 0)
+	} else if hi == nil {
+		hi = highestKey
+	}
+	var (
+		rows int
+		rids []int64
+		read = map[int64]*Version{}
+	)
+	err := e.q.Query(ctx, selectAtOnce, func(row db.Row) error {
+		rows++
+		if !r.Holds(row.Bytes(6)) {
+			return nil
+		}
+		v, err := e.s.scanCandidate(row, typ)
+		if err == nil {
+			rids, read[v.RID] = append(rids, v.RID), v
+		}
+		return err
+	}, int32(r.Atom), lo, hi, few+1) //nolint:gosec // a hash's bits
+	if err != nil || rows > few {
+		return nil, err
+	}
+	p, err := e.gathered(typ, conditions, from, rids)
+	if err == nil {
+		p.source.(*collectedSource).read = read //nolint:forcetypeassert // gathered makes one
+	}
+	return p, err
+}
+
+const selectAtOnce = `SELECT ` + resourceColumns + `, i.key FROM records_index i JOIN records_resource r ON r.rid = i.rid
+WHERE i.atom = $1 AND i.key >= $2 AND i.key < $3 LIMIT $4`
 
 // singleKey says that a condition is one posting key.
 func singleKey(c condition) bool {

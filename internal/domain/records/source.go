@@ -284,7 +284,8 @@ func (t *sequenceSource) next(ctx context.Context, q db.Querier, n int) ([]candi
 type collectedSource struct {
 	s    *Service
 	typ  string
-	rids []int64 // ascending, without repeats
+	rids []int64            // ascending, without repeats
+	read map[int64]*Version // those that were read when they were gathered
 }
 
 func newCollected(s *Service, typ string, rids []int64, position []byte) (*collectedSource, error) {
@@ -298,7 +299,7 @@ func newCollected(s *Service, typ string, rids []int64, position []byte) (*colle
 	if found {
 		from++
 	}
-	return &collectedSource{s, typ, rids[from:]}, nil
+	return &collectedSource{s: s, typ: typ, rids: rids[from:]}, nil
 }
 
 func (c *collectedSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {
@@ -306,7 +307,7 @@ func (c *collectedSource) next(ctx context.Context, q db.Querier, n int) ([]cand
 	for len(found) < n && len(c.rids) > 0 {
 		chunk := c.rids[:min(n-len(found), len(c.rids))]
 		c.rids = c.rids[len(chunk):]
-		versions, err := c.s.byRID(ctx, q, chunk, c.typ)
+		versions, err := c.versions(ctx, q, chunk)
 		if err != nil {
 			return nil, err
 		}
@@ -317,6 +318,17 @@ func (c *collectedSource) next(ctx context.Context, q db.Querier, n int) ([]cand
 		}
 	}
 	return found, nil
+}
+
+func (c *collectedSource) versions(ctx context.Context, q db.Querier, rids []int64) ([]*Version, error) {
+	if c.read == nil {
+		return c.s.byRID(ctx, q, rids, c.typ)
+	}
+	versions := make([]*Version, len(rids))
+	for i, rid := range rids {
+		versions[i] = c.read[rid]
+	}
+	return versions, nil
 }
 
 // byRID reads resources of one type; those that are no longer there, or of another type, are nil.
