@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"encoding/binary"
+	"sync"
 
 	"ward/internal/backend/cache"
 	"ward/internal/base/fault"
@@ -11,7 +12,8 @@ import (
 // answers keeps what was read, exactly while nothing that it depends on has been written: a resource depends on
 // itself, an answer about one patient on that patient's compartment.
 type answers struct {
-	cache *cache.Cache
+	cache   *cache.Cache
+	stripes [64]sync.Mutex // by resource, while it is kept
 }
 
 func resourceTag(typ, id string) cache.Tag { return cache.TagOf(typ, id) }
@@ -22,7 +24,7 @@ func compartmentTag(patient uint64) cache.Tag {
 }
 
 // resource returns the current version, from the cache if it stands, else from load. It errs with Gone for a
-// deleted resource and with what load errs with.
+// deleted resource, and with what load errs with.
 func (a *answers) resource(ctx context.Context, typ, id string, load func() (*Version, error)) (*Version, error) {
 	var buf [128]byte
 	key := append(append(append(buf[:0], typ...), '/'), id...)
@@ -30,34 +32,51 @@ func (a *answers) resource(ctx context.Context, typ, id string, load func() (*Ve
 	if err != nil {
 		return nil, err
 	}
-	if ok && len(value) > resourceHead {
-		return &Version{
-			Type: typ, ID: id,
-			Number: int64(binary.BigEndian.Uint64(value)), Seq: int64(binary.BigEndian.Uint64(value[8:])), //nolint:gosec // as stored
-			RID: int64(binary.BigEndian.Uint64(value[16:])), Op: Op(value[24]), JSON: value[resourceHead:], //nolint:gosec // as stored
-		}, nil
+	if !ok {
+		lease, err := a.cache.Begin(ctx, resourceTag(typ, id))
+		if err != nil {
+			return nil, err
+		}
+		v, err := load()
+		if err != nil {
+			return nil, err
+		}
+		a.keep(ctx, lease, key, v)
+		return v, v.there()
 	}
-	lease, err := a.cache.Begin(ctx, resourceTag(typ, id))
-	if err != nil {
-		return nil, err
+	v := &Version{
+		Type: typ, ID: id,
+		Number: int64(binary.BigEndian.Uint64(value)), Seq: int64(binary.BigEndian.Uint64(value[8:])), //nolint:gosec // as stored
+		RID: int64(binary.BigEndian.Uint64(value[16:])), Op: Op(value[24]), JSON: value[resourceHead:], //nolint:gosec // as stored
 	}
-	v, err := load()
-	if err != nil {
-		return nil, err
-	}
+	return v, v.there()
+}
+
+// there errs with Gone for a deletion.
+func (v *Version) there() error {
 	if v.Deleted() {
-		return nil, gone(typ)
+		return gone(v.Type)
 	}
-	value = make([]byte, 0, resourceHead+len(v.JSON))
+	return nil
+}
+
+const resourceHead = 25
+
+// keep stores a version, unless a later one has been: a reader that was slow must not bring back what others have seen
+// superseded.
+func (a *answers) keep(ctx context.Context, lease cache.Lease, key []byte, v *Version) {
+	value := make([]byte, 0, resourceHead+len(v.JSON))
 	value = binary.BigEndian.AppendUint64(value, uint64(v.Number)) //nolint:gosec // read back above
 	value = binary.BigEndian.AppendUint64(value, uint64(v.Seq))    //nolint:gosec // read back above
 	value = binary.BigEndian.AppendUint64(value, uint64(v.RID))    //nolint:gosec // read back above
 	value = append(append(value, byte(v.Op)), v.JSON...)
-	lease.Store(key, value)
-	return v, nil
+	stripe := &a.stripes[(v.RID^v.RID>>seqTimeShift)%int64(len(a.stripes))]
+	stripe.Lock()
+	defer stripe.Unlock()
+	if kept, ok, _ := a.cache.Get(ctx, key); !ok || int64(binary.BigEndian.Uint64(kept)) < v.Number { //nolint:gosec // as stored
+		lease.Store(key, value)
+	}
 }
-
-const resourceHead = 25
 
 // answer returns the bytes kept under key, or makes and keeps them. tags are asked for only on a miss; none means
 // that the answer cannot be kept.

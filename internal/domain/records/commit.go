@@ -22,10 +22,11 @@ func (s *Service) commit(ctx context.Context, c *Change) error {
 	for attempt := 1; attempt < createAttempts && errors.Is(err, db.ErrUnique); attempt++ {
 		err = s.batcher.Do(ctx, c)
 	}
-	if err != nil && !fault.Is(err, fault.CodeUnavailable) {
-		return err
+	switch {
+	case err == nil, fault.Is(err, fault.CodeUnavailable), fault.Is(err, fault.CodePrecondition):
+		return cmp.Or(err, s.announce(ctx, []*Change{c}))
 	}
-	return cmp.Or(err, s.announce(ctx, []*Change{c}))
+	return err
 }
 
 // createAttempts is how often a write begins anew because another one created the same resource at the same time.
