@@ -75,7 +75,16 @@ func onPostgres(t testing.TB) *db.DB {
 // newStore makes a record store over d, and the context of a tenant that nobody else uses.
 func newStore(t testing.TB, d *db.DB) (*Service, context.Context) {
 	t.Helper()
-	answers, err := cache.New(t.Context(), cache.Config{}, cache.Deps{})
+	s, err := New(depsOf(t, d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, freshTenant(t.Context())
+}
+
+func depsOf(t testing.TB, d *db.DB) Deps {
+	t.Helper()
+	answers, err := cache.New(t.Context(), cache.Config{TagSlots: 1 << 14}, cache.Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,16 +94,12 @@ func newStore(t testing.TB, d *db.DB) (*Service, context.Context) {
 	if err := d.MigrateTenants(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Deps{
+	return Deps{
 		DB: d, Cache: answers, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
 		Clock: clock.System(), Log: slog.New(slog.DiscardHandler), CursorKey: []byte("a key for tests"),
 		Settings: func(context.Context) (Settings, error) { return Settings{}, nil },
 		Version:  "test", BaseURL: "",
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return s, freshTenant(t.Context())
 }
 
 // put stores a resource under the id that it has, or a new one.
