@@ -361,3 +361,12 @@ func TestConformance_Search_AWriteIsFoundAtOnce(t *testing.T) {
 		equal(t, "back", found("gender=male"), 1)
 	})
 }
+
+func TestConformance_Search_IncludesAreNotForTextSummaries(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		c.get(t, "/Observation?_summary=text&_include=Observation:subject").refused(t, 400, "_include")
+		c.get(t, "/Patient?_summary=text&_revinclude=Observation:subject").refused(t, 400, "_revinclude")
+		c.must(t, 200, "GET", "/Observation?_summary=true&_include=Observation:subject", "")
+	})
+}

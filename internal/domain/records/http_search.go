@@ -146,6 +146,9 @@ func (s *Service) request(ctx context.Context, in *interaction) (Request, search
 		return req, opts, err
 	}
 	req.Query = query
+	if query.Summary == "text" && len(query.Include)+len(query.RevInclude) > 0 {
+		return req, opts, fault.Invalid("_include and _revinclude can't be mixed with _summary=text (FHIR R4 search.html#summary)")
+	}
 	if query.Summary == "count" {
 		query.Count = 0
 	}
