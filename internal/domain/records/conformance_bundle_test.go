@@ -116,12 +116,15 @@ func TestConformance_Bundle_IsAResourceLikeAnyOther(t *testing.T) {
 		equal(t, "stored", c.must(t, 200, "GET", "/Bundle/"+id, "").text(t, "entry", 0, "resource", "resourceType"), "Patient")
 		equal(t, "patients", c.get(t, "/Patient").count(t, "entry"), 0)
 		for name, body := range map[string]string{
-			"bdl-1": `{"resourceType":"Bundle","type":"collection","total":1}`,
-			"bdl-2": `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + patient("") + `,"search":{"mode":"match"}}]}`,
-			"bdl-3": `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":` + patient("") + `}]}`,
-			"bdl-4": `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + patient("") + `,"response":{"status":"200"}}]}`,
-			"bdl-8": `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://example.org/Patient/1/_history/2","resource":` + patient("") + `}]}`,
-			"bdl-5": `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://example.org/Patient/1"}]}`,
+			"bdl-1":  `{"resourceType":"Bundle","type":"collection","total":1}`,
+			"bdl-2":  `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + patient("") + `,"search":{"mode":"match"}}]}`,
+			"bdl-3":  `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":` + patient("") + `}]}`,
+			"bdl-4":  `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + patient("") + `,"response":{"status":"200"}}]}`,
+			"bdl-7":  `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://example.org/Patient/1","resource":` + patient("") + `},{"fullUrl":"http://example.org/Patient/1","resource":` + patient("") + `}]}`,
+			"bdl-9":  `{"resourceType":"Bundle","type":"document","timestamp":"2020-01-01T00:00:00Z"}`,
+			"bdl-10": `{"resourceType":"Bundle","type":"document","identifier":{"system":"urn:d","value":"1"}}`,
+			"bdl-8":  `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://example.org/Patient/1/_history/2","resource":` + patient("") + `}]}`,
+			"bdl-5":  `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://example.org/Patient/1"}]}`,
 		} {
 			c.do(t, "POST", "/Bundle", body).refused(t, 400, name)
 		}

@@ -47,7 +47,7 @@ func (r *run) sameCoding(a, b jsontape.Node) bool {
 	return true
 }
 
-// bundle holds bdl-1, bdl-2, bdl-3, bdl-4, bdl-11 and bdl-12: what each type of bundle has and has not.
+// bundle holds bdl-1 to bdl-4, bdl-7 and bdl-9 to bdl-12: what each type of bundle has and has not.
 func (r *run) bundle(n jsontape.Node) {
 	doc := r.doc
 	kind := string(doc.Bytes(doc.Get(n, "type")))
@@ -55,11 +55,21 @@ func (r *run) bundle(n jsontape.Node) {
 	if total := doc.Get(n, "total"); total >= 0 && kind != "searchset" && !history {
 		r.reportMember(total, kindInvariant, "bdl-1: total is only for searchset and history")
 	}
+	if kind == "document" {
+		r.document(n)
+	}
 	request := history || kind == "batch" || kind == "transaction"
 	response := history || kind == "batch-response" || kind == "transaction-response"
 	i := 0
+	var seen map[string]bool
+	if !history {
+		seen = make(map[string]bool, doc.Len(doc.Get(n, "entry")))
+	}
 	for e := doc.First(doc.Get(n, "entry")); e >= 0 && !r.full(); e = doc.Next(e) {
 		r.push("entry", i)
+		if seen != nil {
+			r.distinct(e, seen)
+		}
 		if m := doc.Get(e, "search"); m >= 0 && kind != "searchset" {
 			r.reportMember(m, kindInvariant, "bdl-2: search is only for searchset")
 		}
@@ -71,6 +81,34 @@ func (r *run) bundle(n jsontape.Node) {
 		}
 		r.pop()
 		i++
+	}
+}
+
+// distinct holds bdl-7: a fullUrl is given once, or with different versions of its resource.
+func (r *run) distinct(e jsontape.Node, seen map[string]bool) {
+	url := r.doc.Get(e, "fullUrl")
+	if url < 0 {
+		return
+	}
+	version := r.doc.Get(r.doc.Get(r.doc.Get(e, "resource"), "meta"), "versionId")
+	key := string(r.doc.Bytes(url))
+	if version >= 0 {
+		key += " " + string(r.doc.Bytes(version))
+	}
+	if seen[key] {
+		r.report(e, kindInvariant, "bdl-7: fullUrl must be unique in a bundle, or its resources have different versions")
+	}
+	seen[key] = true
+}
+
+// document holds bdl-9 and bdl-10.
+func (r *run) document(n jsontape.Node) {
+	identifier := r.doc.Get(n, "identifier")
+	if r.doc.Get(identifier, "system") < 0 || r.doc.Get(identifier, "value") < 0 {
+		r.report(n, kindInvariant, "bdl-9: a document must have an identifier with a system and a value")
+	}
+	if r.doc.Get(n, "timestamp") < 0 {
+		r.report(n, kindInvariant, "bdl-10: a document must have a timestamp")
 	}
 }
 

@@ -383,7 +383,14 @@ func TestInvariants(t *testing.T) {
 		{"bdl-8", `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://x/Patient/1/_history/2","resource":{"resourceType":"Patient"}}]}`, []string{
 			"invariant Bundle.entry[0]: bdl-8: fullUrl must not name a version",
 		}},
-		{"bdl-11", `{"resourceType":"Bundle","type":"document","entry":[{"resource":{"resourceType":"Patient"}}]}`, []string{
+		{"bdl-7", `{"resourceType":"Bundle","type":"collection","entry":[
+			{"fullUrl":"urn:x","resource":{"resourceType":"Patient"}},{"fullUrl":"urn:x","resource":{"resourceType":"Patient","meta":{"versionId":"2"}}},
+			{"fullUrl":"urn:x","resource":{"resourceType":"Patient"}}]}`, []string{
+			"invariant Bundle.entry[2]: bdl-7: fullUrl must be unique in a bundle, or its resources have different versions",
+		}},
+		{"bdl-9, bdl-10, bdl-11", `{"resourceType":"Bundle","type":"document","entry":[{"resource":{"resourceType":"Patient"}}]}`, []string{
+			"invariant Bundle: bdl-9: a document must have an identifier with a system and a value",
+			"invariant Bundle: bdl-10: a document must have a timestamp",
 			"invariant Bundle.entry[0]: bdl-11: the first resource of a document must be a Composition",
 		}},
 		{"rat-1", obs(`,"valueRatio":{"numerator":{"value":1}}`), []string{"invariant Observation.value: rat-1: denominator is required where there is numerator"}},
