@@ -466,9 +466,9 @@ const (
 	countType    = `SELECT count(*) FROM records_resource WHERE type = $1`
 	countDeleted = `SELECT count(*) FROM records_resource WHERE type = $1 AND op = 4`
 	countEqual   = `SELECT count(*) FROM records_index i WHERE i.atom = $1 AND i.key = $2`
-	countOne     = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $3 AND a.key = $4 AND a.rid = i.rid)`
-	countTwo     = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $5 AND b.key = $6 AND b.rid = i.rid)`
-	countThree   = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $7 AND c.key = $8 AND c.rid = i.rid)`
+	countOne     = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $3 AND a.key = $4 AND a.rid = i.rid` + probeEnd
+	countTwo     = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $5 AND b.key = $6 AND b.rid = i.rid` + probeEnd
+	countThree   = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $7 AND c.key = $8 AND c.rid = i.rid` + probeEnd
 )
 
 //nolint:gochecknoglobals // constant table

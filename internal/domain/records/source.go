@@ -140,9 +140,13 @@ const (
 	equalHead = `SELECT ` + resourceColumns + ` FROM records_index i JOIN records_resource r ON r.rid = i.rid
 WHERE i.atom = $1 AND i.key = $2 AND i.rid > $3`
 	equalTail = ` ORDER BY i.rid LIMIT $4`
-	probeOne  = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $5 AND a.key = $6 AND a.rid = i.rid)`
-	probeTwo  = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $7 AND b.key = $8 AND b.rid = i.rid)`
-	probeSix  = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $9 AND c.key = $10 AND c.rid = i.rid)`
+
+	// OFFSET keeps PostgreSQL from joining all rows of one key with all of another, which it does as long as it thinks that
+	// there are few.
+	probeEnd   = ` LIMIT 1 OFFSET 0)`
+	probeOne   = ` AND EXISTS (SELECT 1 FROM records_index a WHERE a.atom = $5 AND a.key = $6 AND a.rid = i.rid` + probeEnd
+	probeTwo   = ` AND EXISTS (SELECT 1 FROM records_index b WHERE b.atom = $7 AND b.key = $8 AND b.rid = i.rid` + probeEnd
+	probeThree = ` AND EXISTS (SELECT 1 FROM records_index c WHERE c.atom = $9 AND c.key = $10 AND c.rid = i.rid` + probeEnd
 )
 
 //nolint:gochecknoglobals // constant table
@@ -150,7 +154,7 @@ var equalTexts = [maxProbes + 1]string{
 	equalHead + equalTail,
 	equalHead + probeOne + equalTail,
 	equalHead + probeOne + probeTwo + equalTail,
-	equalHead + probeOne + probeTwo + probeSix + equalTail,
+	equalHead + probeOne + probeTwo + probeThree + equalTail,
 }
 
 func (e *equalSource) next(ctx context.Context, q db.Querier, n int) ([]candidate, error) {

@@ -40,7 +40,7 @@ WHERE r.type = $1 AND r.seq >= $2 AND r.version > 1 AND r.op <> 4 ORDER BY r.seq
 
 	// What stood at a place in the order of writing before it was written again: the last versions below low, and first ones.
 	wasCurrent = ` AND h.op <> 4 AND r.op <> 4 AND r.seq >= $4 AND (h.seq < $4 OR h.version = 1)
-AND NOT EXISTS (SELECT 1 FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1 AND n.seq < $4)`
+AND NOT EXISTS (SELECT 1 FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1 AND n.seq < $4` + probeEnd
 
 	changedOldest = `SELECT ` + resourceColumns + selectOld + ` FROM records_history h JOIN records_resource r ON r.rid = h.rid
 WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.seq LIMIT $5`
@@ -49,8 +49,9 @@ WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.se
 WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.seq DESC LIMIT $5`
 
 	changedChart = `SELECT ` + resourceColumns + selectOld + ` FROM records_chart c
-JOIN records_resource r ON r.rid = c.rid JOIN records_history h ON h.rid = c.rid
-WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND r.version > 1 AND h.seq < $5` + wasCurrent
+JOIN records_resource r ON r.rid = c.rid JOIN records_history h ON h.rid = c.rid AND h.version =
+COALESCE((SELECT n.version FROM records_history n WHERE n.rid = c.rid AND n.seq < $4 ORDER BY n.version DESC LIMIT 1), 1)
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND r.seq >= $4 AND r.version > 1 AND r.op <> 4 AND h.op <> 4 AND h.seq < $5`
 )
 
 // unchanged says that a version stands at its resource's place.
