@@ -36,6 +36,9 @@ type Lookup struct {
 	// ForUpdate locks the rows until the transaction ends, in the order of the keys, so that two who lock the same rows
 	// don't block each other for ever. Only in a Tx.
 	ForUpdate bool
+	// Most ends the lookup after so many rows, of all keys together; 0: all are read. Choose few different numbers: each is a
+	// statement of its own.
+	Most int
 }
 
 // Tx is a transaction. On an error the whole transaction fails, whatever the caller does next.

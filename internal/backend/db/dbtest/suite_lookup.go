@@ -109,6 +109,22 @@ func lookupCases() map[string]func(s *suite) {
 				s.Errorf("%d rows", n)
 			}
 		},
+		"Most ends it": func(s *suite) {
+			s.no(s.items(s.ctx, 1, 2, 3))
+			for most, want := range map[int]int{0: 3, 1: 1, 2: 2, 3: 3, 100: 3} {
+				for name, read := range map[string]func(context.Context, func(context.Context, db.Querier) error) error{"Read": s.d.Read, "Snapshot": s.d.Snapshot} {
+					n := 0
+					s.no(read(s.ctx, func(ctx context.Context, q db.Querier) error {
+						l := byID(1, 2, 3)
+						l.Most = most
+						return q.Lookup(ctx, l, func(int, db.Row) error { n++; return nil })
+					}))
+					if n != want {
+						s.Errorf("%s: %d rows of at most %d, want %d", name, n, most, want)
+					}
+				}
+			}
+		},
 		"ForUpdate outside a Write, and columns of different lengths, are refused": func(s *suite) {
 			l := byID(1)
 			l.ForUpdate = true

@@ -158,6 +158,25 @@ func readCases() map[string]func(s *suite) {
 				s.wantIDs(s.ctx, 1, 2, 3)
 			}
 		},
+		"Stop ends a query of very many rows, and what follows it is answered": func(s *suite) {
+			s.no(s.items(s.ctx, 1, 2, 3))
+			const rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT i FROM n"
+			stop := func(ctx context.Context, q db.Querier) error {
+				for range 2 {
+					if err := q.Query(ctx, rows, func(db.Row) error { return db.Stop }, 20_000); err != nil {
+						return err
+					}
+					n := 0
+					if err := q.Query(ctx, "SELECT id FROM dbtest_item", func(db.Row) error { n++; return nil }); err != nil || n != 3 {
+						s.Errorf("%d rows, %v", n, err)
+					}
+				}
+				return nil
+			}
+			s.no(s.d.Read(s.ctx, stop))
+			s.no(s.d.Snapshot(s.ctx, stop))
+			s.no(s.d.Write(s.ctx, func(ctx context.Context, tx db.Tx) error { return stop(ctx, tx) }))
+		},
 		"wrong SQL and wrong arguments are internal": func(s *suite) {
 			for name, fn := range map[string]func(context.Context, db.Querier) error{
 				"syntax":         query("SELEKT 1"),

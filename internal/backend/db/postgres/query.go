@@ -23,6 +23,9 @@ func (q *reader) end() {
 // once runs a statement, a second time on another connection when the first was lost before it gave a row: a read may be repeated.
 func (q *reader) once(ctx context.Context, fn func(c *conn) (tag, error)) error {
 	for attempt := 1; ; attempt++ {
+		if q.lease != nil && q.lease.Value().broken {
+			q.end() // an earlier statement was ended before its rows were
+		}
 		if q.lease == nil {
 			r, err := q.pool.get(ctx)
 			if err != nil {
@@ -102,7 +105,23 @@ func (c *conn) lookup(ctx context.Context, l *db.Lookup) (*statement, error) {
 	if l.ForUpdate {
 		verb = '!'
 	}
+	if l.Most > 0 {
+		for _, err := range []error{db.CheckName(l.Table), db.CheckName(l.Want...), db.CheckName(names(l.Keys)...)} {
+			if err != nil {
+				return nil, err
+			}
+		}
+		return c.prepare(ctx, lookupText(l))
+	}
 	return c.shaped(ctx, verb, l.Table, l.Want, l.Keys, func() string { return lookupText(l) })
+}
+
+func names(cols []db.Column) []string {
+	list := make([]string, len(cols))
+	for i, c := range cols {
+		list[i] = c.Name
+	}
+	return list
 }
 
 // look runs a Lookup's statement for the keys in the order given, or as they are.

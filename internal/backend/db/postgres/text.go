@@ -62,8 +62,12 @@ func lookupText(l *db.Lookup) string {
 	if l.ForUpdate {
 		lock = " FOR UPDATE"
 	}
+	most := ""
+	if l.Most > 0 {
+		most = " LIMIT " + strconv.Itoa(l.Most)
+	}
 	return "SELECT k.i, r.* FROM " + unnestText(l.Keys) + " WITH ORDINALITY AS k(" + keyNames(len(l.Keys)) + ", i) CROSS JOIN LATERAL (SELECT " +
-		strings.Join(names, ", ") + " FROM " + l.Table + " t WHERE " + matchText(l.Keys) + " OFFSET 0" + lock + ") r"
+		strings.Join(names, ", ") + " FROM " + l.Table + " t WHERE " + matchText(l.Keys) + " OFFSET 0" + lock + ") r" + most
 }
 
 func insertText(table string, cols []db.Column) string {

@@ -272,6 +272,20 @@ func (c *conn) stopped(err error) error {
 	return err
 }
 
+// upTo ends after so many rows.
+func upTo(most int, each func(i int, r db.Row) error) func(i int, r db.Row) error {
+	rows := 0
+	return func(i int, r db.Row) error {
+		if err := each(i, r); err != nil {
+			return err
+		}
+		if rows++; rows == most {
+			return db.Stop
+		}
+		return nil
+	}
+}
+
 // Lookup implements db.Querier: a prepared statement per key, all in one snapshot.
 func (c *conn) Lookup(ctx context.Context, l db.Lookup, each func(i int, r db.Row) error) error {
 	n, err := db.CheckLookup(&l, c.slot == nil) // ForUpdate has nothing to do: a file has one writer
@@ -295,6 +309,9 @@ func (c *conn) Lookup(ctx context.Context, l db.Lookup, each func(i int, r db.Ro
 	}
 	defer st.rest()
 	c.row.st = st
+	if l.Most > 0 {
+		each = upTo(l.Most, each)
+	}
 	for i := range n {
 		for k := range l.Keys {
 			st.value(k+1, l.Keys[k].Values, i)
