@@ -173,7 +173,7 @@ func (s *Service) step(c *Change, sl *slot) error {
 	now := sl.current
 	exists := now != nil && !now.Deleted()
 	switch {
-	case c.IfMatch != 0 && !exists:
+	case c.IfMatch != 0 && now == nil, c.IfMatch == anyVersion && !exists:
 		return fault.Precondition("If-Match asks for a version, and there is no such resource")
 	case c.IfMatch == noVersion:
 		return fault.Precondition("If-Match names no version that this server gave; the current one is %d", now.Number)

@@ -158,7 +158,8 @@ func TestConformance_Read_ADeletedOneIsGoneUntilItIsPutBack(t *testing.T) {
 		c.get(t, "/Patient/"+id).refused(t, 410)
 		c.do(t, "PUT", "/Patient/"+id, patient(`"id":"`+id+`"`), "If-Match", `W/"1"`).refused(t, 412)
 		equal(t, "ETag", gone.header.Get("ETag"), `W/"2"`)
-		r := c.must(t, 201, "PUT", "/Patient/"+id, patient(`"id":"`+id+`"`))
+		c.do(t, "PUT", "/Patient/"+id, patient(`"id":"`+id+`"`), "If-Match", `*`).refused(t, 412)
+		r := c.must(t, 201, "PUT", "/Patient/"+id, patient(`"id":"`+id+`"`), "If-Match", `W/"2"`)
 		equal(t, "Location", r.header.Get("Location"), testBase+"/Patient/"+id+"/_history/3")
 	})
 }
