@@ -20,20 +20,23 @@ func (a *App) buildOutbox() (err error) {
 	}
 	a.Outbox, err = outbox.New(outbox.Config{}, outbox.Deps{
 		DB: a.Backends.DB, Bus: a.Backends.Bus, Clock: a.clock, Logger: a.log, Consumers: consumers, Metrics: newOutboxMeter(a.metrics),
-		Tenants: func(ctx context.Context) ([]scope.Tenant, error) {
-			list, err := a.Tenants.List(ctx)
-			all := make([]scope.Tenant, len(list))
-			for i, t := range list {
-				all[i] = t.Tenant
-			}
-			return all, err
-		},
+		Tenants: a.allTenants,
 	})
 	if err != nil {
 		return err
 	}
 	a.parts = append(a.parts, a.Outbox.Module())
 	return nil
+}
+
+// allTenants lists the tenants, suspended ones too, for work behind the scenes.
+func (a *App) allTenants(ctx context.Context) ([]scope.Tenant, error) {
+	list, err := a.Tenants.List(ctx)
+	all := make([]scope.Tenant, len(list))
+	for i, t := range list {
+		all[i] = t.Tenant
+	}
+	return all, err
 }
 
 // outboxMeter counts what the outbox does.

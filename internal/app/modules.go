@@ -31,6 +31,7 @@ func (a *App) build() (err error) {
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL,
+		Tenants: a.allTenants,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity}, err
