@@ -195,7 +195,6 @@ func (e *engine) inCompartment(ctx context.Context, typ string) condition {
 const (
 	maxTargets   = 1_000 // of a chain, looked up before
 	maxReferring = 5_000 // of a reverse chain, looked up before
-	maxLoaded    = 20_000
 )
 
 // chainCondition holds for resources that refer to one that meets a clause (FHIR R4 search.html#chaining). Where
@@ -227,7 +226,7 @@ func (e *engine) followCondition(ctx context.Context, typ string, clause *search
 		}
 		links[link.Target] = c
 	}
-	return condition{rank: rankNone, holds: func(ctx context.Context, _ *Version, doc *jsontape.Doc) (bool, error) {
+	return condition{rank: rankNone, dear: true, holds: func(ctx context.Context, _ *Version, doc *jsontape.Doc) (bool, error) {
 		var refs []string
 		e.registry.References(clause.ParamFor(typ), doc, typ, func(ref string) { refs = append(refs, ref) })
 		for _, ref := range refs {
@@ -264,8 +263,8 @@ func (e *engine) load(ctx context.Context, typ, id string) (*loaded, error) {
 	if target, ok := e.loaded[key]; ok {
 		return target, nil
 	}
-	if len(e.loaded) >= maxLoaded {
-		return nil, fault.New(fault.CodeTooCostly, "this chained search would follow more than %d references: add a criterion that narrows it", maxLoaded)
+	if err := e.budget.spend(e.budget.statement); err != nil {
+		return nil, err
 	}
 	v, err := e.s.read(ctx, e.q, typ, id)
 	var target *loaded
@@ -307,7 +306,10 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 		slices.Sort(ids)
 		return idCondition(slices.Compact(ids), false), nil
 	}
-	return condition{rank: rankNone, holds: func(ctx context.Context, v *Version, _ *jsontape.Doc) (bool, error) {
+	return condition{rank: rankNone, dear: true, holds: func(ctx context.Context, v *Version, _ *jsontape.Doc) (bool, error) {
+		if err := e.budget.spend(e.budget.statement); err != nil {
+			return false, err
+		}
 		sub := e.sub()
 		meets, err := sub.condition(ctx, has.Type, has.Clause)
 		if err != nil {

@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"math/bits"
 	"slices"
 
 	"ward/internal/backend/db"
@@ -170,7 +171,8 @@ func (g *referenceCheck) findReferrers(ctx context.Context, c *Change) error {
 			known[key] = true
 		}
 	}
-	col := &collector{most: 4*len(g.cs) + 100, scan: 1}
+	// Of more than the group touches, one is certainly not among what it deletes.
+	col := &collector{most: 1<<bits.Len(uint(4*len(g.cs)+100)) - 1, scan: 1}
 	if err := col.equal(ctx, g.tx, postings); err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (g *referenceCheck) findReferrers(ctx context.Context, c *Change) error {
 	if len(charts) > 0 && !col.full() {
 		err := g.tx.Lookup(ctx, db.Lookup{
 			Table: "records_chart", Want: []string{"rid"},
-			Keys: []db.Column{db.Col("patient", patients), db.Col("type", charts), db.Col("code", codes)},
+			Keys: []db.Column{db.Col("patient", patients), db.Col("type", charts), db.Col("code", codes)}, Most: col.most + 1,
 		}, col.take)
 		if err != nil {
 			return err

@@ -51,6 +51,7 @@ type condition struct {
 	span      *search.Span   // the time of the last write
 	never     bool           // nothing can match
 	fixed     bool           // the ranges follow from the query alone, not from the data
+	dear      bool           // holds reads the database
 }
 
 // Ranks of conditions, from the one that is likely to leave the fewest candidates.
@@ -229,14 +230,27 @@ func (c condition) oneChart() bool {
 	return c.fixed && c.rank == rankPatient && len(c.ranges) == 1 && c.ranges[0].Chart
 }
 
+// without are the conditions that are left to decide, those that read the database last.
 func without(conditions []condition, drop func(i int, c condition) bool) []condition {
-	var rest []condition
+	var rest, dear []condition
 	for i, c := range conditions {
-		if !drop(i, c) {
+		switch {
+		case drop(i, c):
+		case c.dear:
+			dear = append(dear, c)
+		default:
 			rest = append(rest, c)
 		}
 	}
-	return rest
+	return append(rest, dear...)
+}
+
+// dearLast are all conditions, those that read the database last.
+func dearLast(conditions []condition) []condition {
+	if !slices.ContainsFunc(conditions, func(c condition) bool { return c.dear }) {
+		return conditions
+	}
+	return without(conditions, func(int, condition) bool { return false })
 }
 
 // chartPlan reads one patient's chart, and within it one code where that is asked for.
@@ -380,7 +394,7 @@ func (e *engine) gathered(typ string, conditions []condition, from cursor, rids 
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{source: src, kind: fromCollected, lead: from.lead, residual: conditions, typ: typ, conditions: conditions}
+	p := &plan{source: src, kind: fromCollected, lead: from.lead, residual: dearLast(conditions), typ: typ, conditions: conditions}
 	if all := int64(len(src.rids)); len(conditions) == 1 && conditions[0].exact && conditions[0].ids == nil && len(from.position) == 0 {
 		p.count = func(context.Context) (int64, error) { return all, nil }
 	}
@@ -388,7 +402,7 @@ func (e *engine) gathered(typ string, conditions []condition, from cursor, rids 
 }
 
 func (e *engine) typePlan(typ string, conditions []condition, from cursor) (*plan, error) {
-	p := &plan{source: &typeSource{e.s, typ, from.position}, kind: fromType, lead: -1, residual: conditions, typ: typ, conditions: conditions}
+	p := &plan{source: &typeSource{e.s, typ, from.position}, kind: fromType, lead: -1, residual: dearLast(conditions), typ: typ, conditions: conditions}
 	if len(conditions) > 0 {
 		return p, nil
 	}
@@ -416,7 +430,7 @@ func (e *engine) sequencePlan(_ context.Context, typ string, conditions []condit
 	if err := src.seek(from.position); err != nil {
 		return nil, err
 	}
-	p := &plan{kind: fromSequence, lead: -1, residual: conditions, typ: typ, conditions: conditions}
+	p := &plan{kind: fromSequence, lead: -1, residual: dearLast(conditions), typ: typ, conditions: conditions}
 	p.place = func(v *Version) ([]byte, error) { return seqPosition(v.Seq, newestFirst), nil }
 	text, least, end := changedOldest, src.from, src.to
 	if newestFirst {

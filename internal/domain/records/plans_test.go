@@ -35,7 +35,7 @@ func statements(s *Service) map[string][]any {
 		selectType:      {observation, []byte{}, 20},
 		selectOldest:    {observation, 0, low, 20},
 		selectNewest:    {observation, 0, low, 20},
-		selectRange:     {int32(1), key, highestKey, 20},
+		selectRange:     {int32(1), key, low, highestKey, 20},
 		selectAtOnce:    {int32(1), key, highestKey, 20},
 		selectRecent:    {observation, low, 20},
 		selectBefore:    {low, low},

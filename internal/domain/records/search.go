@@ -128,7 +128,7 @@ func (s *Service) engine(ctx context.Context, q db.Querier, req Request) (*engin
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: &budget{}, loaded: map[string]*loaded{}}
+	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: newBudget(s.db.Dialect()), loaded: map[string]*loaded{}}
 	if req.Cursor != "" {
 		if e.from, err = s.openCursor(ctx, req.cursorBinding(), req.Cursor); err != nil {
 			return nil, err

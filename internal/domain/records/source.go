@@ -363,27 +363,36 @@ type collector struct {
 
 func (c *collector) full() bool { return len(c.rids) > c.most || c.scan <= 0 }
 
-const selectRange = `SELECT rid, key FROM records_index WHERE atom = $1 AND key >= $2 AND key < $3 LIMIT $4`
+const selectRange = `SELECT rid, key FROM records_index
+WHERE atom = $1 AND (key, rid) > ($2, $3) AND key < $4 ORDER BY key, rid LIMIT $5`
 
 // keys gathers one range of an atom.
 func (c *collector) keys(ctx context.Context, q db.Querier, r search.Range) error {
-	if c.full() {
-		return nil
-	}
 	hi := r.Hi
 	if hi == nil {
 		hi = highestKey
 	}
-	return q.Query(ctx, selectRange, func(row db.Row) error {
-		c.scan--
-		if r.Holds(row.Bytes(1)) {
-			c.rids = append(c.rids, row.Int64(0))
+	for lo, rid := r.Lo, int64(math.MinInt64); !c.full(); {
+		// Of a range that holds all its keys no more are read than are wanted.
+		rows, want := 0, min(max(c.most+1-len(c.rids), 256), c.scan)
+		err := q.Query(ctx, selectRange, func(row db.Row) error {
+			rows++
+			c.scan--
+			rid = row.Int64(0)
+			key := row.Bytes(1)
+			if r.Holds(key) {
+				c.rids = append(c.rids, rid)
+			}
+			if rows == want {
+				lo = slices.Clone(key)
+			}
+			return nil
+		}, int32(r.Atom), nonNil(lo), rid, hi, want) //nolint:gosec // a hash's bits
+		if err != nil || rows < want {
+			return err
 		}
-		if c.full() {
-			return db.Stop
-		}
-		return nil
-	}, int32(r.Atom), r.Lo, hi, c.scan) //nolint:gosec // a hash's bits
+	}
+	return nil
 }
 
 //nolint:gochecknoglobals // constant: keys have at most 64 bytes
@@ -399,7 +408,7 @@ func (c *collector) equal(ctx context.Context, q db.Querier, postings []posting)
 		atoms[i], keys[i] = p.atom, p.key
 	}
 	return q.Lookup(ctx, db.Lookup{
-		Table: "records_index", Want: []string{"rid"}, Keys: []db.Column{db.Col("atom", atoms), db.Col("key", keys)},
+		Table: "records_index", Want: []string{"rid"}, Keys: []db.Column{db.Col("atom", atoms), db.Col("key", keys)}, Most: c.most + 1,
 	}, c.take)
 }
 
@@ -414,7 +423,7 @@ func (c *collector) charts(ctx context.Context, q db.Querier, typ int32, patient
 	}
 	return q.Lookup(ctx, db.Lookup{
 		Table: "records_chart", Want: []string{"rid"},
-		Keys: []db.Column{db.Col("patient", patients), db.Col("type", types), db.Col("code", codes)},
+		Keys: []db.Column{db.Col("patient", patients), db.Col("type", types), db.Col("code", codes)}, Most: c.most + 1,
 	}, c.take)
 }
 
@@ -426,16 +435,29 @@ func (c *collector) take(_ int, r db.Row) error {
 	return nil
 }
 
-// budget bounds the work of one search.
-type budget struct{ resources int }
+// budget bounds the work of one search, in resources that are read and matched.
+type budget struct {
+	spent     int
+	statement int // what a statement costs
+}
 
 const (
-	maxExamined  = 200_000 // resources read and matched for one page
+	maxExamined  = 200_000 // some 2 s
 	maxCollected = 100_000
+
+	// In the time of a statement so many resources could be read.
+	sqliteStatement, postgresStatement = 4, 40
 )
 
+func newBudget(d db.Dialect) *budget {
+	if d.Name == db.SQLite {
+		return &budget{statement: sqliteStatement}
+	}
+	return &budget{statement: postgresStatement}
+}
+
 func (b *budget) spend(n int) error {
-	if b.resources += n; b.resources > maxExamined {
+	if b.spent += n; b.spent > maxExamined {
 		return fault.New(fault.CodeTooCostly,
 			"this search would read more than %d resources to find a page of answers: add a criterion that narrows it, such as a patient, an identifier, a code or a date", maxExamined)
 	}
