@@ -156,7 +156,7 @@ func TestChange_Conditions(t *testing.T) {
 		"no version that there is":     {{OpUpdate, noVersion, false, fault.CodePrecondition, 0}, {OpUpdate, 0, false, never, 1}, {OpUpdate, noVersion, false, fault.CodePrecondition, 0}},
 		"nothing may be there":         {{OpUpdate, 0, true, never, 1}, {OpUpdate, 0, true, fault.CodePrecondition, 0}, {OpDelete, 0, false, never, 2}, {OpUpdate, 0, true, never, 3}},
 		"deleting nothing":             {{OpDelete, 0, false, never, 0}, {OpDelete, 1, false, fault.CodePrecondition, 0}, {OpUpdate, 0, false, never, 1}},
-		"deleting twice":               {{OpUpdate, 0, false, never, 1}, {OpDelete, 1, false, never, 2}, {OpDelete, 0, false, never, 2}, {OpUpdate, 2, false, fault.CodePrecondition, 0}},
+		"deleting twice":               {{OpUpdate, 0, false, never, 1}, {OpDelete, 1, false, never, 2}, {OpDelete, 0, false, never, 2}, {OpUpdate, 1, false, fault.CodePrecondition, 0}, {OpUpdate, 2, false, never, 3}},
 		"deleting what has moved on":   {{OpUpdate, 0, false, never, 1}, {OpUpdate, 0, false, never, 2}, {OpDelete, 1, false, fault.CodePrecondition, 0}, {OpDelete, 2, false, never, 3}},
 		"a deleted one has no version": {{OpUpdate, 0, false, never, 1}, {OpDelete, 0, false, never, 2}, {OpUpdate, anyVersion, false, fault.CodePrecondition, 0}, {OpUpdate, 0, false, never, 3}},
 	} {
