@@ -5,19 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/backend/db/sqlite"
 	"ward/internal/base/fault"
 )
 
+// openSQLite waits until a database that was closed in a hurry has let the folder go.
 func openSQLite(t *testing.T, cfg sqlite.Config) *db.DB {
 	t.Helper()
 	d, err := sqlite.Open(t.Context(), cfg)
+	for deadline := time.Now().Add(20 * time.Second); fault.Is(err, fault.CodeUnavailable) && time.Now().Before(deadline); {
+		runtime.Gosched()
+		d, err = sqlite.Open(t.Context(), cfg)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
