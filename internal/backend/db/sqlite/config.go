@@ -21,7 +21,7 @@ type Config struct {
 	Dir             string        // the folder; made when it is not there
 	MaxOpen         int           // files open at once; default 200. More only while more are in use.
 	Readers         int           // read connections per file; default 2 per CPU, at least 4 and at most 16
-	CheckpointPages int           // WAL pages of 4,096 bytes after which the WAL is copied back; default 4,000
+	CheckpointPages int           // WAL pages of 4,096 bytes after which the WAL is copied back; default 32,000
 	MMapBytes       int64         // of its file that a read connection maps into memory; default 32 MiB; negative: none
 	MMapTotal       int64         // by all connections together; those that come later map nothing; default 192 MiB
 	CacheBytes      int64         // page cache of the writer, a quarter of it for each reader; default 8 MiB
@@ -43,7 +43,7 @@ const (
 	idleWAL       = 3 * time.Second       // a file without writes so long has its WAL cut
 	idleReader    = time.Minute           // a read connection without work so long is closed
 	upkeepEvery   = time.Second
-	hardBound     = 8 // times CheckpointPages
+	hardBound     = 4 // times CheckpointPages
 	hardBoundWait = 250 * time.Millisecond
 	readersWait   = 25 * time.Millisecond // the writer waits so long for readers to leave a WAL that was copied back
 	lockWait      = 10 * time.Second      // for SQLite's own short locks
@@ -57,7 +57,7 @@ func (c Config) withDefaults() Config {
 		c.Readers = min(max(4, 2*runtime.GOMAXPROCS(0)), 16)
 	}
 	if c.CheckpointPages <= 0 {
-		c.CheckpointPages = 4000
+		c.CheckpointPages = 32000
 	}
 	switch {
 	case c.MMapBytes == 0:
