@@ -16,6 +16,9 @@ type answers struct {
 	stripes [64]sync.Mutex // by resource, while it is kept
 }
 
+// parametersTag stands for the search parameters that the tenant added.
+func parametersTag() cache.Tag { return cache.TagOf("SearchParameter", "") }
+
 func resourceTag(typ, id string) cache.Tag { return cache.TagOf(typ, id) }
 
 // compartmentTag stands for everything that is in a patient's chart; patient is search.RefHash of "Patient/id".
@@ -109,6 +112,9 @@ func (s *Service) announce(ctx context.Context, cs []*Change) error {
 	for _, c := range cs {
 		if c.NoOp && c.Version == nil {
 			continue
+		}
+		if c.Type == "SearchParameter" {
+			tags = append(tags, parametersTag())
 		}
 		if !c.fresh {
 			tags = append(tags, resourceTag(c.Type, c.ID))

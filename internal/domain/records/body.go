@@ -29,6 +29,7 @@ var dictFiles embed.FS
 type packer struct {
 	byType   map[string]*dictionary
 	byNumber map[byte]*dictionary
+	scratch  sync.Pool // of *[]byte
 }
 
 type dictionary struct {
@@ -78,9 +79,19 @@ func readDictionary(name string) *s2.Dict {
 func (p *packer) pack(typ string, json []byte) []byte {
 	if d := p.byType[typ]; d != nil {
 		if dict := d.load(); dict != nil {
-			buf := make([]byte, 2, 2+len(json)/3)
-			buf[0], buf[1] = packedS2Dict, d.number
-			return append(buf, dict.Encode(nil, json)...)
+			scratch, _ := p.scratch.Get().(*[]byte)
+			if scratch == nil {
+				scratch = new([]byte)
+			}
+			if room := s2.MaxEncodedLen(len(json)); cap(*scratch) < room {
+				*scratch = make([]byte, room)
+			}
+			packed := dict.Encode((*scratch)[:cap(*scratch)], json)
+			body := make([]byte, 2, 2+len(packed))
+			body[0], body[1] = packedS2Dict, d.number
+			body = append(body, packed...)
+			p.scratch.Put(scratch)
+			return body
 		}
 	}
 	if len(json) < 64 {

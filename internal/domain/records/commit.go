@@ -20,6 +20,7 @@ func (s *Service) commit(ctx context.Context, c *Change) error {
 	defer s.flights.begin(ctx)()
 	err := s.batcher.Do(ctx, c)
 	for attempt := 1; attempt < createAttempts && errors.Is(err, db.ErrUnique); attempt++ {
+		s.sequence.redraw()
 		err = s.batcher.Do(ctx, c)
 	}
 	switch {
@@ -50,6 +51,7 @@ func (s *Service) write(ctx context.Context, fn func(ctx context.Context, tx db.
 		case attempt == createAttempts, !errors.Is(err, db.ErrUnique):
 			return err
 		}
+		s.sequence.redraw()
 	}
 }
 
@@ -100,7 +102,7 @@ func (s *Service) apply(ctx context.Context, tx db.Tx, cs []*Change) (errs []err
 	if err := rows.write(ctx, tx); err != nil {
 		return nil, err
 	}
-	if err := s.unannounced(ctx, tx, slots); err != nil {
+	if err := s.unannounced(ctx, tx, cs, slots); err != nil {
 		return nil, err
 	}
 	for i, c := range cs {
@@ -206,9 +208,9 @@ const versionsDown = `SELECT rid, version, seq, op, body FROM records_history WH
 
 // unannounced adds the patients of versions that writes still under way have superseded. Such a write is committed, but has
 // not told the caches yet; who writes after it on the same resource, and is acknowledged first, tells them.
-func (s *Service) unannounced(ctx context.Context, tx db.Tx, slots []*slot) error {
+func (s *Service) unannounced(ctx context.Context, tx db.Tx, cs []*Change, slots []*slot) error {
 	low := s.flights.now(ctx).low
-	for _, sl := range slots {
+	for i, sl := range slots {
 		if sl.found == nil || sl.found.Seq < low || sl.searched {
 			continue
 		}
@@ -224,7 +226,7 @@ func (s *Service) unannounced(ctx context.Context, tx db.Tx, slots []*slot) erro
 				if err := doc.Parse(v.JSON); err != nil {
 					return fault.Internal("a stored resource does not parse").With(err)
 				}
-				sl.patients = append(sl.patients, extract(s.standard, sl.typ, sl.id, &doc).chart.Patients...)
+				sl.patients = append(sl.patients, extract(cs[i].registry, sl.typ, sl.id, &doc).chart.Patients...)
 			}
 			if v.Seq < low {
 				return db.Stop

@@ -39,6 +39,7 @@ func (s *Service) cacheTags(ctx context.Context, req Request) []cache.Tag {
 	}
 	typ := req.Types[0]
 	var tags []cache.Tag
+	own := false // a parameter of the tenant's own, which may be redefined
 	for _, c := range req.Clauses {
 		switch c.Kind {
 		case search.KindID, search.KindUpdated:
@@ -47,6 +48,7 @@ func (s *Service) cacheTags(ctx context.Context, req Request) []cache.Tag {
 		default:
 			return nil
 		}
+		own = own || c.Param != nil && s.standard.Param(typ, c.Code) == nil
 		if p := c.ParamFor(typ); p == nil || p.Type != search.Reference || !s.parameters.ready(ctx, p) {
 			continue
 		}
@@ -54,6 +56,9 @@ func (s *Service) cacheTags(ctx context.Context, req Request) []cache.Tag {
 		if len(ranges) == 1 && ranges[0].Chart {
 			tags = append(tags, compartmentTag(uint64(chartKey(ranges[0])))) //nolint:gosec // a hash's bits
 		}
+	}
+	if own && len(tags) > 0 {
+		tags = append(tags, parametersTag())
 	}
 	return tags
 }

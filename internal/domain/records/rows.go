@@ -44,8 +44,11 @@ func chartTime(at int64) int64 {
 // rowSet gathers all rows that a group of changes writes, so that each table is written by one statement.
 type rowSet struct {
 	created, updated, history resourceRows
-	postingAdd, postingDrop   postingRows
-	chartAdd, chartDrop       chartRows
+	postings, postingDrop     postingRows
+	chart, chartDrop          chartRows
+	// Rows of resources that were there before: one that an earlier version of Ward left behind is no error.
+	postingAdd postingRows
+	chartAdd   chartRows
 }
 
 // rows computes them. now is the tenant's registry, nil when that is not known: a search parameter that was added after
@@ -82,23 +85,41 @@ func (s *Service) rows(touched []*slot, now *search.Registry) (*rowSet, error) {
 			after = s.entries(sl.typ, sl.last.values)
 			sl.patients = append(sl.patients, sl.last.values.chart.Patients...)
 		}
-		rows.diff(sl.rid, before, after)
+		if sl.found == nil {
+			rows.add(sl.rid, after)
+		} else {
+			rows.diff(sl.rid, before, after)
+		}
 	}
 	return rows, nil
 }
 
-// diff adds the index rows that are new and drops those that are no more.
+// add takes the index rows of a new resource.
+func (rows *rowSet) add(rid int64, e entries) {
+	for _, p := range e.postings {
+		rows.postings.add(p, rid)
+	}
+	for _, c := range e.chart {
+		rows.chart.add(c, rid)
+	}
+}
+
+// diff adds the index rows that are new and drops those that are no more. Postings are in order.
 func (rows *rowSet) diff(rid int64, before, after entries) {
-	same := func(a, b search.Posting) bool { return a.Atom == b.Atom && bytes.Equal(a.Key, b.Key) }
+	old := before.postings
 	for _, p := range after.postings {
-		if !slices.ContainsFunc(before.postings, func(q search.Posting) bool { return same(p, q) }) {
+		for len(old) > 0 && comparePostings(old[0], p) < 0 {
+			rows.postingDrop.add(old[0], rid)
+			old = old[1:]
+		}
+		if len(old) > 0 && comparePostings(old[0], p) == 0 {
+			old = old[1:]
+		} else {
 			rows.postingAdd.add(p, rid)
 		}
 	}
-	for _, p := range before.postings {
-		if !slices.ContainsFunc(after.postings, func(q search.Posting) bool { return same(p, q) }) {
-			rows.postingDrop.add(p, rid)
-		}
+	for _, p := range old {
+		rows.postingDrop.add(p, rid)
 	}
 	for _, c := range after.chart {
 		if !slices.Contains(before.chart, c) {
@@ -112,40 +133,32 @@ func (rows *rowSet) diff(rid int64, before, after entries) {
 	}
 }
 
+func comparePostings(a, b search.Posting) int {
+	return cmp.Or(cmp.Compare(a.Atom, b.Atom), bytes.Compare(a.Key, b.Key))
+}
+
 // write sends all rows, each table's in the order of its key.
 func (rows *rowSet) write(ctx context.Context, tx db.Tx) error {
-	if len(rows.created.rids) > 0 {
-		if _, err := tx.Insert(ctx, "records_resource", rows.created.columns(true)...); err != nil {
-			return err
+	for _, step := range []struct {
+		rows int
+		run  func() (int64, error)
+	}{
+		{len(rows.created.rids), func() (int64, error) { return tx.Insert(ctx, "records_resource", rows.created.columns(true)...) }},
+		{len(rows.updated.rids), func() (int64, error) {
+			return tx.Upsert(ctx, "records_resource", []string{"rid"}, rows.updated.columns(true)...)
+		}},
+		{len(rows.history.rids), func() (int64, error) { return tx.Insert(ctx, "records_history", rows.history.columns(false)...) }},
+		{len(rows.postingDrop), func() (int64, error) { return tx.Delete(ctx, "records_index", rows.postingDrop.columns()...) }},
+		{len(rows.chartDrop), func() (int64, error) { return tx.Delete(ctx, "records_chart", rows.chartDrop.columns()...) }},
+		{len(rows.postingAdd), func() (int64, error) { return tx.InsertNew(ctx, "records_index", rows.postingAdd.columns()...) }},
+		{len(rows.chartAdd), func() (int64, error) { return tx.InsertNew(ctx, "records_chart", rows.chartAdd.columns()...) }},
+		{len(rows.postings), func() (int64, error) { return tx.Insert(ctx, "records_index", rows.postings.columns()...) }},
+		{len(rows.chart), func() (int64, error) { return tx.Insert(ctx, "records_chart", rows.chart.columns()...) }},
+	} {
+		if step.rows == 0 {
+			continue
 		}
-	}
-	if len(rows.updated.rids) > 0 {
-		if _, err := tx.Upsert(ctx, "records_resource", []string{"rid"}, rows.updated.columns(true)...); err != nil {
-			return err
-		}
-	}
-	if len(rows.history.rids) > 0 {
-		if _, err := tx.Insert(ctx, "records_history", rows.history.columns(false)...); err != nil {
-			return err
-		}
-	}
-	if len(rows.postingDrop) > 0 {
-		if _, err := tx.Delete(ctx, "records_index", rows.postingDrop.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.chartDrop) > 0 {
-		if _, err := tx.Delete(ctx, "records_chart", rows.chartDrop.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.postingAdd) > 0 {
-		if _, err := tx.Insert(ctx, "records_index", rows.postingAdd.columns()...); err != nil {
-			return err
-		}
-	}
-	if len(rows.chartAdd) > 0 {
-		if _, err := tx.Insert(ctx, "records_chart", rows.chartAdd.columns()...); err != nil {
+		if _, err := step.run(); err != nil {
 			return err
 		}
 	}

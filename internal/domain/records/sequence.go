@@ -11,7 +11,7 @@ import (
 
 // A sequence orders all versions of a tenant and carries the time of the write: milliseconds since 1970 in the upper
 // 43 bits, the process in 10, a counter in 10. Where two processes drew the same number of their own and write in the
-// same millisecond, the primary key refuses the second, which is written again under a new sequence.
+// same millisecond, the primary key refuses the second, which is written again under a new number.
 const (
 	seqNodeBits    = 10
 	seqCounterBits = 10
@@ -29,17 +29,18 @@ type sequencer struct {
 }
 
 func newSequencer(c clock.Clock) *sequencer {
-	var b [2]byte
-	_, _ = rand.Read(b[:]) // crypto/rand never fails since Go 1.24
-	return &sequencer{clock: c, node: int64(binary.BigEndian.Uint16(b[:]) & (1<<seqNodeBits - 1))}
+	return &sequencer{clock: c, node: drawNode()}
 }
 
-// after returns the next sequence, later than floor by at least a millisecond when floor is not in the past.
+func drawNode() int64 {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails since Go 1.24
+	return int64(binary.BigEndian.Uint16(b[:]) & (1<<seqNodeBits - 1))
+}
+
+// after returns the next sequence, which is also later than floor: that of a version of another process whose clock is ahead.
 func (s *sequencer) after(floor int64) int64 {
 	now := s.clock.Now().UnixMilli()
-	if least := floor >> seqTimeShift; floor > 0 && now <= least {
-		now = least + 1
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now > s.ms {
@@ -47,7 +48,18 @@ func (s *sequencer) after(floor int64) int64 {
 	} else if s.counter++; s.counter == 1<<seqCounterBits {
 		s.ms, s.counter = s.ms+1, 0
 	}
+	if s.last() <= floor {
+		s.ms, s.counter = floor>>seqTimeShift+1, 0
+	}
 	return s.last()
+}
+
+// redraw takes another number for this process: its own may be that of another.
+func (s *sequencer) redraw() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.node = drawNode()
+	s.ms, s.counter = s.ms+1, 0 // the new number may be less than the old
 }
 
 // next is a lower bound of all sequences that after will return from now on.
