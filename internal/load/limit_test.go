@@ -17,7 +17,7 @@ import (
 	"ward/internal/base/testenv"
 )
 
-const brief = 10 * time.Millisecond
+const brief = 60 * time.Millisecond
 
 // statement is SQL with its arguments, in the spelling that both databases run.
 type statement struct {

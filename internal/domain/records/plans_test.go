@@ -141,6 +141,8 @@ func TestPlans_PostgreSQL(t *testing.T) {
 		}
 		return lines
 	}
+	// As the driver's connections are (decision 6).
+	run("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off")
 	run(fmt.Sprintf("SET ROLE ward_app; SET search_path = ward; SET plan_cache_mode = force_generic_plan; SET jit = off; SELECT set_config('ward.tenant', '%d', false)", sc.Tenant.ID))
 	for text, args := range statements(s) {
 		plan := run("DEALLOCATE ALL; PREPARE plan AS " + text + "; EXPLAIN EXECUTE plan(" + literals(args) + ")")
