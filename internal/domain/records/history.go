@@ -1,6 +1,7 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -30,17 +31,18 @@ type historyPage struct {
 // The current version is read before the superseded ones: a version that is superseded between the two statements
 // is then seen twice, which merging corrects, and never missed.
 const (
+	// A sequence plus nothing is in no index: one resource's versions are found by its rid.
 	historyColumns = `SELECT h.rid, h.version, h.seq, h.op, h.body, h.type, r.id
 FROM records_history h JOIN records_resource r ON r.rid = h.rid
 WHERE `
-	historyOfOne  = historyColumns + `h.rid = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.version DESC LIMIT $4`
+	historyOfOne  = historyColumns + `h.rid = $1 AND h.seq + 0 < $2 AND h.seq + 0 >= $3 ORDER BY h.version DESC LIMIT $4`
 	historyOfType = historyColumns + `h.type = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.seq DESC LIMIT $4`
 	historyOfAll  = historyColumns + `h.seq < $1 AND h.seq >= $2 ORDER BY h.seq DESC LIMIT $3`
 
 	// stillCurrent restricts to versions that the next one had not yet replaced, for _at.
 	stillCurrent = `COALESCE((SELECT n.seq FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.seq) > `
 
-	historyOfOneAt  = historyColumns + stillCurrent + `$5 AND h.rid = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.version DESC LIMIT $4`
+	historyOfOneAt  = historyColumns + stillCurrent + `$5 AND h.rid = $1 AND h.seq + 0 < $2 AND h.seq + 0 >= $3 ORDER BY h.version DESC LIMIT $4`
 	historyOfTypeAt = historyColumns + stillCurrent + `$5 AND h.type = $1 AND h.seq < $2 AND h.seq >= $3 ORDER BY h.seq DESC LIMIT $4`
 	historyOfAllAt  = historyColumns + stillCurrent + `$4 AND h.seq < $1 AND h.seq >= $2 ORDER BY h.seq DESC LIMIT $3`
 
@@ -118,16 +120,8 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 			return page, err
 		}
 	}
-	slices.SortFunc(found, func(a, b *Version) int {
-		switch {
-		case a.Seq > b.Seq:
-			return -1
-		case a.Seq < b.Seq:
-			return 1
-		}
-		return 0
-	})
-	found = slices.CompactFunc(found, func(a, b *Version) bool { return a.Seq == b.Seq })
+	slices.SortFunc(found, func(a, b *Version) int { return cmp.Or(cmp.Compare(b.Seq, a.Seq), cmp.Compare(b.RID, a.RID)) })
+	found = slices.CompactFunc(found, func(a, b *Version) bool { return a.Seq == b.Seq && a.RID == b.RID })
 	if len(found) > h.count {
 		found = found[:h.count]
 		if h.count > 0 {

@@ -10,7 +10,7 @@ import (
 const (
 	selectByID      = `SELECT rid, version, seq, op, body FROM records_resource WHERE type = $1 AND id = $2`
 	selectHistoric  = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 AND version = $2`
-	selectFirstSeen = `SELECT rid, version, seq, op, body FROM records_history WHERE seq = $1`
+	selectFirstSeen = `SELECT rid, version, seq, op, body FROM records_history WHERE seq = $1 AND rid = $2`
 )
 
 // Read returns the current version of a resource.
@@ -54,7 +54,7 @@ func (s *Service) versionRead(ctx context.Context, q db.Querier, typ, id string,
 		return err
 	}
 	if number == 1 {
-		err = q.Query(ctx, selectFirstSeen, scan, v.RID)
+		err = q.Query(ctx, selectFirstSeen, scan, v.RID, v.RID)
 	} else {
 		err = q.Query(ctx, selectHistoric, scan, v.RID, number)
 	}

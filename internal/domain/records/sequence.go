@@ -38,9 +38,17 @@ func drawNode() int64 {
 	return int64(binary.BigEndian.Uint16(b[:]) & (1<<seqNodeBits - 1))
 }
 
-// after returns the next sequence, which is also later than floor: that of a version of another process whose clock is ahead.
+// maxAhead is how far, in milliseconds, sequences may run ahead of the clock so that no two versions of a resource have the
+// same time.
+const maxAhead = 1_000
+
+// after returns the next sequence, later than floor, the resource's version before: by a millisecond at least, unless that
+// version is too far ahead of the clock. The clock of another process may be.
 func (s *sequencer) after(floor int64) int64 {
 	now := s.clock.Now().UnixMilli()
+	if least := floor>>seqTimeShift + 1; floor > 0 && now < least && least <= now+maxAhead {
+		now = least
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now > s.ms {

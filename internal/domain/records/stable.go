@@ -30,17 +30,18 @@ const (
 	maxOwed   = 500
 )
 
+// A sequence plus nothing is in no index: the rows of a resource are found by its rid, not among all that were written then.
 const (
 	selectRecent = `SELECT ` + resourceColumns + ` FROM records_resource r
 WHERE r.type = $1 AND r.seq >= $2 AND r.version > 1 AND r.op <> 4 ORDER BY r.seq LIMIT $3`
 
-	selectBefore = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 AND seq < $2 ORDER BY version DESC LIMIT 1`
+	selectBefore = `SELECT rid, version, seq, op, body FROM records_history WHERE rid = $1 AND seq + 0 < $2 ORDER BY version DESC LIMIT 1`
 
 	selectOld = `, h.version, h.seq, h.op, h.body`
 
 	// What stood at a place in the order of writing before it was written again: the last versions below low, and first ones.
-	wasCurrent = ` AND h.op <> 4 AND r.op <> 4 AND r.seq >= $4 AND (h.seq < $4 OR h.version = 1)
-AND NOT EXISTS (SELECT 1 FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1 AND n.seq < $4` + probeEnd
+	wasCurrent = ` AND h.op <> 4 AND r.op <> 4 AND r.seq + 0 >= $4 AND (h.seq < $4 OR h.version = 1)
+AND NOT EXISTS (SELECT 1 FROM records_history n WHERE n.rid = h.rid AND n.version = h.version + 1 AND n.seq + 0 < $4` + probeEnd
 
 	changedOldest = `SELECT ` + resourceColumns + selectOld + ` FROM records_history h JOIN records_resource r ON r.rid = h.rid
 WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.seq LIMIT $5`
@@ -50,8 +51,8 @@ WHERE h.type = $1 AND h.seq >= $2 AND h.seq < $3` + wasCurrent + ` ORDER BY h.se
 
 	changedChart = `SELECT ` + resourceColumns + selectOld + ` FROM records_chart c
 JOIN records_resource r ON r.rid = c.rid JOIN records_history h ON h.rid = c.rid AND h.version =
-COALESCE((SELECT n.version FROM records_history n WHERE n.rid = c.rid AND n.seq < $4 ORDER BY n.version DESC LIMIT 1), 1)
-WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND r.seq >= $4 AND r.version > 1 AND r.op <> 4 AND h.op <> 4 AND h.seq < $5`
+COALESCE((SELECT n.version FROM records_history n WHERE n.rid = c.rid AND n.seq + 0 < $4 ORDER BY n.version DESC LIMIT 1), 1)
+WHERE c.patient = $1 AND c.type = $2 AND c.code = $3 AND r.seq + 0 >= $4 AND r.version > 1 AND r.op <> 4 AND h.op <> 4 AND h.seq + 0 < $5`
 )
 
 // unchanged says that a version stands at its resource's place.
@@ -73,7 +74,7 @@ func (e *engine) asOf(ctx context.Context, v *Version, low, high int64) (old *Ve
 	}
 	text, args := selectBefore, []any{v.RID, low}
 	if v.RID >= low {
-		text, args = selectFirstSeen, []any{v.RID}
+		text, args = selectFirstSeen, []any{v.RID, v.RID}
 	}
 	if v.RID >= low && v.Number == 1 {
 		return v, nil

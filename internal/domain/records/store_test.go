@@ -5,13 +5,20 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
 	"ward/internal/backend/db/postgres"
 	"ward/internal/backend/db/sqlite"
 	"ward/internal/base/clock"
+	"ward/internal/base/id"
 	"ward/internal/base/scope"
 	"ward/internal/base/testenv"
 	"ward/internal/format/fhir/search"
@@ -62,9 +69,65 @@ func onSQLite(t testing.TB) *db.DB {
 	return d
 }
 
+// database is one PostgreSQL database for all tests of a run.
+type database struct {
+	once sync.Once
+	url  string
+	err  error
+}
+
+//nolint:gochecknoglobals // made by the first test that asks for it, dropped after the last
+var own database
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if own.url != "" {
+		_ = own.run(`DROP DATABASE "` + own.name() + `" WITH (FORCE)`)
+	}
+	os.Exit(code)
+}
+
+func (o *database) name() string {
+	u, err := url.Parse(o.url)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
+// run executes a statement on the server itself.
+func (o *database) run(sql string) error {
+	c, err := pgconn.Connect(context.Background(), os.Getenv("WARD_TEST_POSTGRES"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.Background()) }()
+	_, err = c.Exec(context.Background(), sql).ReadAll()
+	return err
+}
+
+func postgresURL(t testing.TB) string {
+	t.Helper()
+	server := testenv.URL(t, "WARD_TEST_POSTGRES")
+	own.once.Do(func() {
+		u, err := url.Parse(server)
+		if err != nil {
+			own.err = err
+			return
+		}
+		u.Path = "/ward_" + id.New()
+		own.url = u.String()
+		own.err = own.run(`CREATE DATABASE "` + own.name() + `"`)
+	})
+	if own.err != nil {
+		t.Fatal(own.err)
+	}
+	return own.url
+}
+
 func onPostgres(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := postgres.Open(t.Context(), postgres.Config{URL: testenv.URL(t, "WARD_TEST_POSTGRES")})
+	d, err := postgres.Open(t.Context(), postgres.Config{URL: postgresURL(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

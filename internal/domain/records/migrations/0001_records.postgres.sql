@@ -28,7 +28,7 @@ CREATE TABLE records_history (
     rid     int8   NOT NULL,
     version int8   NOT NULL,
     body    bytea,
-    PRIMARY KEY (tenant, seq)
+    PRIMARY KEY (tenant, seq, rid) -- two processes may have drawn the same seq for different resources
 );
 ALTER TABLE records_history ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX records_history_rid ON records_history (tenant, rid, version);
@@ -64,15 +64,27 @@ CREATE TABLE records_parameter (
     PRIMARY KEY (tenant, url)
 );
 
--- By statistics the planner tells records_resource_id from records_resource_seq, and a generic plan stays with its
--- connection. Without any, it may look for an id among all resources of the type. So the tables get statistics before
--- they get rows: those of made-up ones, which ANALYZE of an empty table leaves as they are.
+-- Plans are generic and stay with their connection, so they must be right for the largest tenant, whatever the tables held
+-- when they were analysed: to the planner all rows are one tenant's. And it has statistics before it has rows, those of made-up
+-- ones, which ANALYZE of an empty table leaves as they are.
+ALTER TABLE records_resource ALTER COLUMN tenant SET (n_distinct = 1);
+ALTER TABLE records_history ALTER COLUMN tenant SET (n_distinct = 1);
+ALTER TABLE records_chart ALTER COLUMN tenant SET (n_distinct = 1);
+ALTER TABLE records_index ALTER COLUMN tenant SET (n_distinct = 1);
 SELECT set_config('ward.tenant', '0', true);
 INSERT INTO records_resource (type, op, rid, version, seq, id)
 SELECT n % 20, 1, n, 1, n, decode(md5(n::text), 'hex') FROM generate_series(1, 2000) n;
 INSERT INTO records_history (type, op, seq, rid, version)
 SELECT n % 20, 1, n, n / 2, 1 + n % 2 FROM generate_series(1, 2000) n;
+INSERT INTO records_chart (type, patient, code, at, rid)
+SELECT n % 20, n / 100, n % 5, n, n FROM generate_series(1, 2000) n;
+INSERT INTO records_index (atom, key, rid)
+SELECT n % 20, decode(md5((n % 100)::text), 'hex'), n FROM generate_series(1, 2000) n;
 ANALYZE records_resource;
 ANALYZE records_history;
+ANALYZE records_chart;
+ANALYZE records_index;
 DELETE FROM records_resource;
 DELETE FROM records_history;
+DELETE FROM records_chart;
+DELETE FROM records_index;
