@@ -35,6 +35,7 @@ type App struct {
 	Config   Config
 	Tenants  *tenancy.Directory
 	Tokens   *identity.Tokens
+	Verifier *identity.Verifier
 	Records  *records.Service
 	Backends *Backends
 	Outbox   *outbox.Outbox
@@ -152,7 +153,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Tokens, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: limit.NewLanes(limit.Options{Ceiling: h.Concurrency, Queue: h.Queue, Wait: h.QueueWait}),
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,

@@ -28,6 +28,7 @@ func (a *App) build() (err error) {
 	b := a.Backends
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
+	a.Verifier = identity.NewVerifier(a.Tokens)
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL,

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,37 @@ func BenchmarkTokens_Verify(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := tokens.Verify(b.Context(), secret); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// minter knows one token.
+type minter struct{ token string }
+
+func (m minter) Verify(_ context.Context, token string) (scope.Principal, int32, error) {
+	if token != m.token {
+		return scope.Principal{}, 0, identity.NotGood()
+	}
+	return scope.Principal{ID: "other"}, 7, nil
+}
+
+func TestVerifier_AsksWhoMintedIt(t *testing.T) {
+	t.Parallel()
+	tokens, _, _ := tokens(t)
+	secret, token, err := tokens.Create(t.Context(), demo, access.Clinician, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := identity.NewVerifier(tokens, identity.Kind{Prefix: "other_", Minter: minter{"other_x"}})
+	if p, tenantID, err := v.Verify(t.Context(), secret); err != nil || p.ID != token.ID || tenantID != demo.ID {
+		t.Errorf("%+v %d %v", p, tenantID, err)
+	}
+	if p, tenantID, err := v.Verify(t.Context(), "other_x"); err != nil || p.ID != "other" || tenantID != 7 {
+		t.Errorf("%+v %d %v", p, tenantID, err)
+	}
+	for _, bad := range []string{"", "other_", "other_y", "third_x", "ward_x", "eyJhbGciOiJub25lIn0.e30."} {
+		if _, _, err := v.Verify(t.Context(), bad); !fault.Is(err, fault.CodeUnauthenticated) {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

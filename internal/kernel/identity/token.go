@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	prefix      = "ward_"
+	prefix      = "ward_" // of the tokens in identity_token
 	systemSlug  = "system" // in tokens of operators; no tenant may have it
 	secretSize  = 43       // of 62 characters: 256 bits
 	sumSize     = 6
@@ -18,8 +18,8 @@ const (
 	unbiasedTop = 256 - 256%len(base62)
 )
 
-// mint is a new token for the tenant's slug.
-func mint(slug string) string {
+// Mint is a new secret of the kind that the prefix names, such as "ward_", for the tenant's slug: 256 random bits and a checksum.
+func Mint(prefix, slug string) string {
 	var b strings.Builder
 	b.WriteString(prefix + slug + "_")
 	var random [64]byte
@@ -37,18 +37,18 @@ func mint(slug string) string {
 	return b.String()
 }
 
-// wellFormed says whether the text can be a token at all.
-func wellFormed(token string) bool {
+// Slug is the tenant's slug in a secret that [Mint] may have made; false when it can't be one of that kind.
+func Slug(prefix, token string) (string, bool) {
 	if len(token) > maxSize || !strings.HasPrefix(token, prefix) {
-		return false
+		return "", false
 	}
 	rest := token[len(prefix):]
 	i := strings.IndexByte(rest, '_')
 	if i < 1 || len(rest)-i-1 != secretSize+sumSize {
-		return false
+		return "", false
 	}
 	sum := checksum(token[:len(token)-sumSize])
-	return token[len(token)-sumSize:] == string(sum[:])
+	return rest[:i], token[len(token)-sumSize:] == string(sum[:])
 }
 
 // checksum finds typing errors. It is no secret.
@@ -61,6 +61,7 @@ func checksum(s string) (out [sumSize]byte) {
 	return out
 }
 
-func notGood() error {
+// NotGood is the fault for every token that is refused: it does not say why.
+func NotGood() error {
 	return fault.Unauthenticated("the token is not good: it is mistyped, expired, revoked or was never given")
 }

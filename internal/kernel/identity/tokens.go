@@ -90,7 +90,7 @@ func (t *Tokens) Create(ctx context.Context, tenant scope.Tenant, role, name str
 		return "", token, fault.Invalid("a token's name has at most 200 bytes")
 	}
 	now := t.deps.Clock.Now().Truncate(time.Millisecond).UTC()
-	secret = mint(slug)
+	secret = Mint(prefix, slug)
 	token = Token{ID: id.New(), TenantID: tenant.ID, Role: role, Name: name, Created: now, hash: sha256.Sum256([]byte(secret))}
 	if lifetime > 0 {
 		token.Expires = now.Add(lifetime)
@@ -129,14 +129,14 @@ func (t *Tokens) Revoke(ctx context.Context, tokenID string) (err error) {
 // Verify says who the token speaks for, and for which tenant: 0 is none, for operators. It returns fault.Unauthenticated for a
 // token that is mistyped, unknown, expired or revoked, and does not say which.
 func (t *Tokens) Verify(ctx context.Context, secret string) (scope.Principal, int32, error) {
-	if !wellFormed(secret) {
-		return scope.Principal{}, 0, notGood()
+	if _, ok := Slug(prefix, secret); !ok {
+		return scope.Principal{}, 0, NotGood()
 	}
 	hash := sha256.Sum256([]byte(secret))
 	token, ok := t.known.Peek(hash)
 	if !ok {
 		if _, bad := t.unknown.Peek(hash); bad {
-			return scope.Principal{}, 0, notGood()
+			return scope.Principal{}, 0, NotGood()
 		}
 		var err error
 		if token, err = t.known.Get(ctx, hash, func(ctx context.Context) (Token, error) { return t.load(ctx, hash) }); err != nil {
@@ -144,7 +144,7 @@ func (t *Tokens) Verify(ctx context.Context, secret string) (scope.Principal, in
 		}
 	}
 	if subtle.ConstantTimeCompare(token.hash[:], hash[:]) != 1 || !token.Good(t.deps.Clock.Now()) {
-		return scope.Principal{}, 0, notGood()
+		return scope.Principal{}, 0, NotGood()
 	}
 	return scope.Principal{ID: token.ID, Role: token.Role}, token.TenantID, nil
 }
@@ -156,7 +156,7 @@ func (t *Tokens) load(ctx context.Context, hash [sha256.Size]byte) (Token, error
 	}
 	if len(found) == 0 {
 		_, _ = t.unknown.Get(ctx, hash, func(context.Context) (struct{}, error) { return struct{}{}, nil })
-		return Token{}, notGood()
+		return Token{}, NotGood()
 	}
 	return found[0], nil
 }
