@@ -23,7 +23,7 @@ type tokenCreateCmd struct {
 
 // Help is shown by --help.
 func (tokenCreateCmd) Help() string {
-	return `Roles of a tenant's tokens: clinician, patient, integration, admin. Without --tenant the token is an operator's.
+	return `Roles of a tenant's tokens: patient, proxy, clinician, nurse, frontdesk, biller, analyst, admin, auditor, integration. Without --tenant the token is an operator's.
 
 Examples:
   TOKEN=$(ward token create --tenant demo --role clinician)

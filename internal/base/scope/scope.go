@@ -13,12 +13,6 @@ type Tenant struct {
 	Slug string // as in the path: /t/{slug}/
 }
 
-// Principal is who asks.
-type Principal struct {
-	ID   string // stable; a token's id for callers that use one
-	Role string // a key of the access table, such as "clinician"
-}
-
 // Scope is a tenant and a principal, or the system.
 type Scope struct {
 	Tenant    Tenant

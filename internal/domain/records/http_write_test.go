@@ -280,7 +280,7 @@ func TestHTTP_Permissions(t *testing.T) {
 	t.Parallel()
 	overHTTP(t, func(t *testing.T, c *client) {
 		id := c.create(t, patient(""))
-		nobody := c.as("patient")
+		nobody := c.as("operator")
 		for _, row := range []struct{ method, path, body string }{
 			{"GET", "/Patient/" + id, ""},
 			{"GET", "/Patient", ""},

@@ -23,25 +23,24 @@ const (
 	SystemManage  = "system.manage"  // every tenant's directory entry, never their records
 )
 
-// The roles.
-const (
-	Clinician   = "clinician"   // works with patients' charts
-	Patient     = "patient"     // one person; nothing yet, because nobody may see others' charts
-	Integration = "integration" // a laboratory, a payer, an ERP
-	Admin       = "admin"       // runs one tenant
-	Operator    = "operator"    // runs the machines; sees no records
-	System      = "system"      // the program itself: runners, consumers, the command line
-)
-
+// routes is which permissions a role has: the doors it may knock at. Roles that may see a part of
+// the records only have none to them yet.
+//
 //nolint:gochecknoglobals // constant table
-var table = []struct {
+var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
 	{Patient, nil},
-	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
+	{Proxy, nil},
+	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
+	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{FrontDesk, nil},
+	{Biller, nil},
+	{Analyst, nil},
 	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage}},
+	{Auditor, nil},
+	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
 	{Operator, []string{SystemManage}},
 	{System, Permissions()},
 }
@@ -51,16 +50,11 @@ func Permissions() []string {
 	return []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage}
 }
 
-// TenantRoles are the roles that a token of a tenant may have, in the order of the table.
-func TenantRoles() []string {
-	return []string{Clinician, Patient, Integration, Admin}
-}
-
 // Allows says whether the role has the permission. An unknown role has none.
 func Allows(role, permission string) bool {
-	for i := range table {
-		if table[i].role == role {
-			return slices.Contains(table[i].permissions, permission)
+	for i := range routes {
+		if routes[i].role == role {
+			return slices.Contains(routes[i].permissions, permission)
 		}
 	}
 	return false

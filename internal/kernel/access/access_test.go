@@ -18,6 +18,9 @@ func TestAllows(t *testing.T) {
 		{access.Clinician, access.RecordsRead, true},
 		{access.Clinician, access.TenantManage, false},
 		{access.Patient, access.RecordsRead, false},
+		{access.Patient, access.RecordsDelete, false},
+		{access.Analyst, access.RecordsWrite, false},
+		{access.Auditor, access.RecordsWrite, false},
 		{access.Operator, access.RecordsRead, false},
 		{access.Operator, access.SystemManage, true},
 		{access.Admin, access.SystemManage, false},
@@ -54,7 +57,7 @@ func TestRequire(t *testing.T) {
 	if err := access.Require(t.Context(), access.RecordsRead); !fault.Is(err, fault.CodeUnauthenticated) {
 		t.Error(err)
 	}
-	ctx := scope.With(t.Context(), scope.Scope{Tenant: scope.Tenant{ID: 1}, Principal: scope.Principal{ID: "t", Role: access.Patient}})
+	ctx := scope.With(t.Context(), scope.Scope{Tenant: scope.Tenant{ID: 1}, Principal: scope.Principal{ID: "t", Role: access.Operator}})
 	if err := access.Require(ctx, access.RecordsRead); !fault.Is(err, fault.CodeDenied) {
 		t.Error(err)
 	}

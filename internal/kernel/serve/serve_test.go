@@ -58,8 +58,8 @@ func (house) Verify(_ context.Context, token string) (scope.Principal, int32, er
 	switch token {
 	case "doctor":
 		return scope.Principal{ID: "t1", Role: access.Clinician}, 1, nil
-	case "patient":
-		return scope.Principal{ID: "t2", Role: access.Patient}, 1, nil
+	case "visitor":
+		return scope.Principal{ID: "t2", Role: access.Operator}, 1, nil
 	case "northern":
 		return scope.Principal{ID: "t3", Role: access.Clinician}, 2, nil
 	case "operator":
@@ -203,7 +203,7 @@ func TestServer_WhoMayWhat(t *testing.T) {
 		{"HEAD", "HEAD", "/t/demo/fhir/Patient/1", "doctor", 200, ""},
 		{"another tenant's token", "GET", "/t/demo/fhir/Patient/1", "northern", 403, "not for this tenant"},
 		{"the system's token", "GET", "/t/demo/fhir/Patient/1", "operator", 403, "not for this tenant"},
-		{"a role without the permission", "GET", "/t/demo/fhir/Patient/1", "patient", 403, "it needs records.read"},
+		{"a role without the permission", "GET", "/t/demo/fhir/Patient/1", "visitor", 403, "it needs records.read"},
 		{"no such tenant", "GET", "/t/nowhere/fhir/Patient/1", "doctor", 404, "no such tenant"},
 		{"no such tenant, public", "GET", "/t/nowhere/fhir/metadata", "", 404, "OperationOutcome"},
 		{"suspended tenant", "GET", "/t/asleep/fhir/Patient/1", "doctor", 403, "suspended"},
