@@ -65,7 +65,7 @@ func (c *tenantListCmd) Run(ctx context.Context, w *world) error {
 		t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "SLUG\tNAME\tSTATUS\tCREATED\tSETTINGS")
 		for _, x := range tenants {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", x.Slug, x.Name, x.Status, x.Created.Format(time.RFC3339), x.Settings.JSON())
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", x.Slug, x.Name, x.Status, x.Created.Format(time.RFC3339), x.Settings.Shown().JSON())
 		}
 		return t.Flush()
 	})

@@ -11,6 +11,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
@@ -36,6 +37,7 @@ type App struct {
 	Tenants  *tenancy.Directory
 	Tokens   *identity.Tokens
 	Verifier *identity.Verifier
+	Sessions *people.Sessions
 	Records  *records.Service
 	Backends *Backends
 	Outbox   *outbox.Outbox
@@ -153,7 +155,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: limit.NewLanes(limit.Options{Ceiling: h.Concurrency, Queue: h.Queue, Wait: h.QueueWait}),
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/format/fhir/validate"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/journal"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/tenancy"
@@ -16,10 +19,11 @@ import (
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
 func (a *App) modules() []module.Module {
 	return []module.Module{
-		a.Tenants.Module(), // the directory of tenants
-		a.Tokens.Module(),  // who is asking
-		journal.Module(),   // where long work goes on
-		a.Records.Module(), // clinical records: FHIR R4
+		a.Tenants.Module(),  // the directory of tenants
+		a.Tokens.Module(),   // who is asking
+		a.Sessions.Module(), // people, and where they are signed in
+		journal.Module(),    // where long work goes on
+		a.Records.Module(),  // clinical records: FHIR R4
 	}
 }
 
@@ -29,6 +33,7 @@ func (a *App) build() (err error) {
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
 	a.Verifier = identity.NewVerifier(a.Tokens)
+	a.Sessions = people.NewSessions(people.SessionDeps{DB: b.DB, Clock: a.clock, Log: a.log, Secure: strings.HasPrefix(a.Config.HTTP.PublicURL, "https:"), Limits: a.sessionLimits})
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL,
@@ -39,4 +44,19 @@ func (a *App) build() (err error) {
 		},
 	})
 	return err
+}
+
+// sessionLimits are how long sessions of the scope's tenant last.
+func (a *App) sessionLimits(ctx context.Context) (people.Limits, error) {
+	l := people.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour}
+	settings, err := a.Tenants.Settings(ctx)
+	if err == nil && settings.SignIn != nil {
+		if m := settings.SignIn.IdleMinutes; m > 0 {
+			l.Idle = time.Duration(m) * time.Minute
+		}
+		if h := settings.SignIn.AbsoluteHours; h > 0 {
+			l.Absolute = time.Duration(h) * time.Hour
+		}
+	}
+	return l, err
 }

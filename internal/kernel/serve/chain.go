@@ -171,16 +171,9 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 	if rt.Public {
 		return sc, nil
 	}
-	token, err := bearer(r.Header)
+	principal, err := s.principal(ctx, sc.Tenant, r)
 	if err != nil {
 		return sc, err
-	}
-	principal, tenantID, err := s.deps.Tokens.Verify(ctx, token)
-	if err != nil {
-		return sc, err
-	}
-	if tenantID != sc.Tenant.ID {
-		return sc, fault.Denied("this token is not for this tenant")
 	}
 	if !access.Allows(principal.Role, rt.Permission) {
 		return sc, fault.Denied("the role %s may not do this: it needs %s", principal.Role, rt.Permission)
@@ -188,6 +181,26 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 	sc.Principal = principal
 	sc.System = !rt.ofTenant
 	return sc, nil
+}
+
+// principal is who is asking: by a token, or else by the cookie of a session, whose requests must come from this site's own pages
+// where they change something.
+func (s *Server) principal(ctx context.Context, tenant scope.Tenant, r *http.Request) (scope.Principal, error) {
+	if s.deps.Sessions != nil && tenant.ID != 0 && len(r.Header["Authorization"]) == 0 && s.deps.Sessions.Has(tenant, r) {
+		if err := s.origins.Check(r); err != nil {
+			return scope.Principal{}, fault.Denied("this request comes from another site").With(err)
+		}
+		return s.deps.Sessions.Principal(scope.With(ctx, scope.Scope{Tenant: tenant}), r)
+	}
+	token, err := bearer(r.Header)
+	if err != nil {
+		return scope.Principal{}, err
+	}
+	principal, tenantID, err := s.deps.Tokens.Verify(ctx, token)
+	if err == nil && tenantID != tenant.ID {
+		err = fault.Denied("this token is not for this tenant")
+	}
+	return principal, err
 }
 
 // bearer is the token of the Authorization header (RFC 6750 §2.1).

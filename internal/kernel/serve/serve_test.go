@@ -600,3 +600,52 @@ func TestServer_Traces(t *testing.T) {
 		t.Error("a span holds a path")
 	}
 }
+
+// signedIn is a browser's session by a cookie.
+type signedIn struct{}
+
+func (signedIn) Has(tenant scope.Tenant, r *http.Request) bool {
+	_, err := r.Cookie("session-" + tenant.Slug)
+	return err == nil
+}
+
+func (signedIn) Principal(ctx context.Context, r *http.Request) (scope.Principal, error) {
+	s, _ := scope.From(ctx)
+	if c, err := r.Cookie("session-" + s.Tenant.Slug); err != nil || c.Value != "good" {
+		return scope.Principal{}, fault.Unauthenticated("nobody is signed in")
+	}
+	return scope.Principal{ID: "user/1", Role: access.Clinician}, nil
+}
+
+func TestServer_SessionsOfBrowsers(t *testing.T) {
+	t.Parallel()
+	s, err := serve.New(serve.Deps{
+		Routes: routes(), Tenants: house{}, Tokens: house{}, Sessions: signedIn{}, Lanes: limit.NewLanes(limit.Options{}), Metrics: observe.NewMetrics(),
+		Log: slog.New(slog.DiscardHandler), Clock: clock.System(),
+	}, serve.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name, method, target, token string
+		header                      []string
+		status                      int
+	}{
+		{"a session", "GET", "/t/demo/fhir/Patient/1", "", []string{"Cookie", "session-demo=good"}, 200},
+		{"a session that ended", "GET", "/t/demo/fhir/Patient/1", "", []string{"Cookie", "session-demo=bad"}, 401},
+		{"another tenant's session", "GET", "/t/north/fhir/Patient/1", "", []string{"Cookie", "session-demo=good"}, 401},
+		{"a token beside a session counts", "GET", "/t/demo/fhir/Patient/1", "northern", []string{"Cookie", "session-demo=good"}, 403},
+		{"no one's session is an operator's", "GET", "/admin/tenants", "", []string{"Cookie", "session-demo=good"}, 401},
+		{"a change from an own page", "POST", "/t/demo/fhir/Patient", "", []string{"Cookie", "session-demo=good", "Sec-Fetch-Site", "same-origin"}, 200},
+		{"a change from a program", "POST", "/t/demo/fhir/Patient", "", []string{"Cookie", "session-demo=good"}, 200},
+		{"a change from another site", "POST", "/t/demo/fhir/Patient", "", []string{"Cookie", "session-demo=good", "Sec-Fetch-Site", "cross-site"}, 403},
+		{"a change from a sister site", "POST", "/t/demo/fhir/Patient", "", []string{"Cookie", "session-demo=good", "Sec-Fetch-Site", "same-site"}, 403},
+		{"a change from another origin", "POST", "/t/demo/fhir/Patient", "", []string{"Cookie", "session-demo=good", "Origin", "https://evil.example"}, 403},
+		{"a token's change from another site", "POST", "/t/demo/fhir/Patient", "doctor", []string{"Sec-Fetch-Site", "cross-site"}, 200},
+		{"a link from another site", "GET", "/t/demo/fhir/Patient/1", "", []string{"Cookie", "session-demo=good", "Sec-Fetch-Site", "cross-site"}, 200},
+	} {
+		if w := get(t, s, row.method, row.target, row.token, nil, row.header...); w.Code != row.status {
+			t.Errorf("%s: %d %s", row.name, w.Code, w.Body)
+		}
+	}
+}

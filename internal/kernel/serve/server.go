@@ -33,17 +33,26 @@ type Tokens interface {
 	Verify(ctx context.Context, token string) (p scope.Principal, tenantID int32, err error)
 }
 
-// Deps are what the server works with. All are needed but Traces, nil when tracing is off.
+// Sessions says who is signed in in the browser that a request comes from.
+type Sessions interface {
+	// Has says whether the request carries a session's cookie of the tenant, good or not.
+	Has(tenant scope.Tenant, r *http.Request) bool
+	// Principal is who is signed in, in the tenant of ctx's scope. It returns fault.Unauthenticated when the session is not good.
+	Principal(ctx context.Context, r *http.Request) (scope.Principal, error)
+}
+
+// Deps are what the server works with. All are needed but Sessions, nil when nobody signs in, and Traces, nil when tracing is off.
 type Deps struct {
-	Routes  []module.Route
-	Tenants Tenants
-	Tokens  Tokens
-	Lanes   *limit.Lanes
-	Checks  []Check // for /readyz
-	Metrics *observe.Metrics
-	Traces  *observe.Traces
-	Log     *slog.Logger
-	Clock   clock.Clock
+	Routes   []module.Route
+	Tenants  Tenants
+	Tokens   Tokens
+	Sessions Sessions
+	Lanes    *limit.Lanes
+	Checks   []Check // for /readyz
+	Metrics  *observe.Metrics
+	Traces   *observe.Traces
+	Log      *slog.Logger
+	Clock    clock.Clock
 }
 
 // Options of the server. The zero value of a field is its default.
@@ -102,6 +111,7 @@ type Server struct {
 	answered    atomic.Uint64
 	draining    atomic.Bool
 	ready       readiness
+	origins     *http.CrossOriginProtection
 
 	main, side listener
 	failed     chan error
@@ -120,6 +130,7 @@ func New(d Deps, o Options) (*Server, error) {
 		seconds: d.Metrics.Seconds("ward_http_request_seconds", "Time to answer a request.", "pattern", "method", "status", "lane"),
 		panics:  d.Metrics.Counter("ward_http_panics_total", "Handlers that panicked.").WithLabelValues(),
 		failed:  make(chan error, 2),
+		origins: http.NewCrossOriginProtection(),
 	}
 	s.ready = readiness{checks: d.Checks, clock: d.Clock}
 	s.gauges()

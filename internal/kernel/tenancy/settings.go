@@ -14,6 +14,44 @@ import (
 type Settings struct {
 	// ReferentialIntegrity refuses writes that refer to a resource which is not there, and deletes of one that is referred to.
 	ReferentialIntegrity bool `json:"referentialIntegrity"`
+	// SignIn is how people sign in; nil takes every default.
+	SignIn *SignIn `json:"signIn,omitempty"`
+}
+
+// SignIn is how a tenant's people sign in. The zero value of a field is its default.
+type SignIn struct {
+	IdleMinutes   int `json:"idleMinutes,omitempty"`   // a session ends when it was not used for so long; default 30
+	AbsoluteHours int `json:"absoluteHours,omitempty"` // a session ends so long after the sign-in; default 12
+	// PasswordAlone are the roles whose people need no second factor; default none.
+	PasswordAlone []string `json:"passwordAlone,omitempty"`
+	// PasskeyAlone are the roles whose people may sign in with a passkey and nothing else; default patient and proxy. "none" is no role.
+	PasskeyAlone []string `json:"passkeyAlone,omitempty"`
+	// Provider is the hospital's own OpenID Connect provider; nil without one.
+	Provider *Provider `json:"provider,omitempty"`
+}
+
+// Provider is an OpenID Connect provider whose word on who somebody is counts.
+type Provider struct {
+	Name         string            `json:"name,omitempty"` // on the button; default "your organisation"
+	Issuer       string            `json:"issuer"`         // https URL
+	ClientID     string            `json:"clientId"`
+	ClientSecret string            `json:"clientSecret,omitempty"`
+	RoleClaim    string            `json:"roleClaim,omitempty"`    // claim that holds one or several texts; default "groups"
+	Roles        map[string]string `json:"roles,omitempty"`        // from the claim's text to a role
+	PersonClaim  string            `json:"personClaim,omitempty"`  // claim that holds the FHIR reference of who it is; default "fhirUser"
+	SecondFactor bool              `json:"secondFactor,omitempty"` // the provider asks for a second factor itself
+	// JoinByEmail lets somebody whom the provider vouches for into the account of the same, verified address.
+	JoinByEmail bool `json:"joinByEmail,omitempty"`
+}
+
+// Shown is the settings as people may see them: without secrets.
+func (s Settings) Shown() Settings {
+	if s.SignIn != nil && s.SignIn.Provider != nil && s.SignIn.Provider.ClientSecret != "" {
+		signIn, provider := *s.SignIn, *s.SignIn.Provider
+		provider.ClientSecret = "xxxxx"
+		signIn.Provider, s.SignIn = &provider, &signIn
+	}
+	return s
 }
 
 // ParseSettings reads settings from JSON; what is absent has its default. It returns fault.Invalid naming an unknown
@@ -45,7 +83,7 @@ func (s Settings) JSON() string {
 
 func known() string {
 	var names []string
-	d := json.NewDecoder(bytes.NewReader([]byte(Settings{}.JSON())))
+	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}}.JSON())))
 	for key := false; ; key = !key {
 		token, err := d.Token()
 		if err != nil {
