@@ -48,7 +48,7 @@ type DBConfig struct {
 	Migrate     bool          `default:"false" help:"Migrate PostgreSQL at start; embedded databases always are."`
 	Connections int           `default:"0" help:"PostgreSQL connections of this process; 0 chooses by CPUs." unit:"connections"`
 	OpenFiles   int           `default:"200" help:"SQLite databases open at once." unit:"files"`
-	Mapped      Size          `default:"16MB" help:"Part of each SQLite database that is mapped into memory, per connection." unit:"bytes"`
+	Mapped      Size          `default:"0" help:"Part of each SQLite database that is mapped into memory, per connection; it counts as memory of the process." unit:"bytes"`
 	MaxFile     Size          `default:"0" help:"Size that no SQLite database passes; 0 has no limit." unit:"bytes"`
 	Timeout     time.Duration `default:"5s" help:"Longest wait for a connection." unit:"duration"`
 }

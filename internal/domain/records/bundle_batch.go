@@ -15,8 +15,17 @@ import (
 // share a commit.
 const batchWidth = 8
 
+// bundleRoom is how many bytes of bundles are under way at once for each CPU. In work a bundle takes about ten times its size, and
+// more of them at once than the CPUs can prepare finish no sooner. A larger bundle is under way alone.
+const bundleRoom = 1 << 20
+
 // processBundle carries out a batch or a transaction and gives the response Bundle (FHIR R4 http.html#transaction).
 func (s *Service) processBundle(ctx context.Context, json []byte, base string, prefer preference) ([]byte, error) {
+	room := min(int64(len(json)), s.bundleRoom)
+	if err := s.bundles.Acquire(ctx, room); err != nil {
+		return nil, fault.New(fault.CodeCanceled, "the request ended before the bundle's turn came").With(err)
+	}
+	defer s.bundles.Release(room)
 	b, err := s.readBundle(json)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sync/semaphore"
+
+	"ward/internal/base/fault"
 )
 
 // The tests of this file follow FHIR R4 http.html#transaction, #brules, #trules and #transaction-response.
@@ -450,5 +454,36 @@ func TestBundle_Transaction_ReferentialIntegrity(t *testing.T) {
 			t.Errorf("deleting what is referred to: %d", bad.status)
 		}
 		c.must(t, 200, "POST", "", bundleOfType("transaction", entryOf("", "DELETE", first, ""), entryOf("", "DELETE", second, "")))
+	})
+}
+
+func TestBundle_MoreThanThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		c.s.bundles, c.s.bundleRoom = semaphore.NewWeighted(700), 700
+		one := entryOf("", "POST", "Patient", patient(""))
+		large := make([]string, 50)
+		for i := range large {
+			large[i] = one
+		}
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				if i%10 == 0 {
+					c.must(t, 200, "POST", "", bundleOfType("transaction", large...)) // larger than all the room
+				} else {
+					c.must(t, 200, "POST", "", bundleOfType("batch", one, one))
+				}
+			})
+		}
+		all.Wait()
+		if !c.s.bundles.TryAcquire(700) {
+			t.Fatal("a bundle kept its room")
+		}
+		ctx, cancel := context.WithCancel(c.ctx)
+		cancel()
+		if _, err := c.s.processBundle(ctx, []byte(bundleOfType("batch")), testBase, preference{}); !fault.Is(err, fault.CodeCanceled) {
+			t.Errorf("a bundle that waits outlives its request: %v", err)
+		}
 	})
 }

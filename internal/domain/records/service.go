@@ -3,6 +3,9 @@ package records
 import (
 	"context"
 	"log/slog"
+	"runtime"
+
+	"golang.org/x/sync/semaphore"
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
@@ -55,6 +58,9 @@ type Service struct {
 	sequence *sequencer
 	flights  *flights
 	batcher  *db.Batcher[*Change]
+
+	bundles    *semaphore.Weighted // bytes of bundles under way
+	bundleRoom int64
 	answers  *answers
 }
 
@@ -69,6 +75,8 @@ func New(d Deps) (*Service, error) {
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL,
 		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 	}
+	s.bundleRoom = int64(runtime.GOMAXPROCS(0)) * bundleRoom
+	s.bundles = semaphore.NewWeighted(s.bundleRoom)
 	s.flights = newFlights(s.sequence)
 	s.parameters = newParameters(s)
 	s.batcher = db.NewBatcher(d.DB, s.applyGroup, db.BatcherOptions{MaxItems: 256})

@@ -24,7 +24,7 @@ type Config struct {
 	CheckpointPages int           // WAL pages of 4,096 bytes after which the WAL is copied back; default 32,000
 	MMapBytes       int64         // of its file that a read connection maps into memory; default 32 MiB; negative: none
 	MMapTotal       int64         // by all connections together; those that come later map nothing; default 192 MiB
-	CacheBytes      int64         // page cache of the writer, a quarter of it for each reader; default 8 MiB
+	CacheBytes      int64         // page cache of the writer, a twelfth of it for each reader; default 24 MiB
 	SnapshotLimit   time.Duration // a Snapshot may hold the WAL so long; default 2 minutes
 	MaxFileBytes    int64         // a file may grow so far, then it is fault.Full; default no limit
 	Log             *slog.Logger  // default: nothing is logged
@@ -69,7 +69,7 @@ func (c Config) withDefaults() Config {
 		c.MMapTotal = 192 << 20
 	}
 	if c.CacheBytes <= 0 {
-		c.CacheBytes = 8 << 20
+		c.CacheBytes = 24 << 20
 	}
 	if c.SnapshotLimit <= 0 {
 		c.SnapshotLimit = 2 * time.Minute

@@ -53,7 +53,7 @@ func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err
 	zc.SetBusyTimeout(lockWait)
 	cache := cfg.CacheBytes
 	if !writer {
-		cache /= 4
+		cache /= 12
 	}
 	pragmas := []string{
 		"PRAGMA page_size=" + strconv.Itoa(pageSize),
