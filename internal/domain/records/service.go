@@ -61,7 +61,7 @@ type Service struct {
 
 	bundles    *semaphore.Weighted // bytes of bundles under way
 	bundleRoom int64
-	answers  *answers
+	answers    *answers
 }
 
 // New builds the record store. It reads nothing yet.

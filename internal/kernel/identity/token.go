@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	prefix      = "ward_" // of the tokens in identity_token
+	prefix      = "ward_"  // of the tokens in identity_token
 	systemSlug  = "system" // in tokens of operators; no tenant may have it
 	secretSize  = 43       // of 62 characters: 256 bits
 	sumSize     = 6
