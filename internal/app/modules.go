@@ -40,7 +40,7 @@ func (a *App) build() (err error) {
 		Tenants: a.allTenants,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
-			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity}, err
+			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err
 		},
 	})
 	return err

@@ -26,33 +26,33 @@ func compartmentTag(patient uint64) cache.Tag {
 	return cache.TagOfBytes("compartment", binary.BigEndian.AppendUint64(nil, patient))
 }
 
-// resource returns the current version, from the cache if it stands, else from load. It errs with Gone for a
-// deleted resource, and with what load errs with.
-func (a *answers) resource(ctx context.Context, typ, id string, load func() (*Version, error)) (*Version, error) {
+// resource returns the current version, which may be a deletion: from the cache if it stands, which kept tells, else from load. It errs with
+// what load errs with.
+func (a *answers) resource(ctx context.Context, typ, id string, load func() (*Version, error)) (_ *Version, kept bool, _ error) {
 	var buf [128]byte
 	key := append(append(append(buf[:0], typ...), '/'), id...)
 	value, ok, err := a.cache.Get(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !ok {
 		lease, err := a.cache.Begin(ctx, resourceTag(typ, id))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		v, err := load()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		a.keep(ctx, lease, key, v)
-		return v, v.there()
+		return v, false, nil
 	}
 	v := &Version{
 		Type: typ, ID: id,
 		Number: int64(binary.BigEndian.Uint64(value)), Seq: int64(binary.BigEndian.Uint64(value[8:])), //nolint:gosec // as stored
 		RID: int64(binary.BigEndian.Uint64(value[16:])), Op: Op(value[24]), JSON: value[resourceHead:], //nolint:gosec // as stored
 	}
-	return v, v.there()
+	return v, true, nil
 }
 
 // there errs with Gone for a deletion.
@@ -119,6 +119,7 @@ func (s *Service) announce(ctx context.Context, cs []*Change) error {
 		if !c.fresh {
 			tags = append(tags, resourceTag(c.Type, c.ID))
 		}
+		tags = append(tags, s.panelTags(c)...)
 		for _, p := range c.patients {
 			if !patients[p] {
 				patients[p] = true

@@ -26,6 +26,10 @@ func (s *Service) processBundle(ctx context.Context, json []byte, base string, p
 		return nil, fault.New(fault.CodeCanceled, "the request ended before the bundle's turn came").With(err)
 	}
 	defer s.bundles.Release(room)
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
 	b, err := s.readBundle(json)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"ward/internal/base/id"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // Change is one write to one resource, prepared outside of any transaction and applied inside one.
@@ -28,7 +29,9 @@ type Change struct {
 	registry *search.Registry
 	doc      *jsontape.Doc
 	values   indexed
-	patients []uint64 // whose charts the change touches: before and after it
+	patients []uint64       // whose charts the change touches: before and after it
+	rights   *access.Rights // of who makes it
+	judged   bool           // its content may be created
 }
 
 // Values of Change.IfMatch that are no version's number.
@@ -62,9 +65,14 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 	if err != nil {
 		return nil, err
 	}
-	c.registry, c.resolves = registry, settings.ReferentialIntegrity
+	c.registry, c.resolves, c.rights = registry, settings.ReferentialIntegrity, access.Of(ctx)
 	if op == OpDelete {
-		return c, nil
+		return c, s.permit(c)
+	}
+	if typ != "" {
+		if err := mayAtAll(c.rights, typ, access.Update, access.Create); err != nil {
+			return nil, err
+		}
 	}
 	doc := new(jsontape.Doc)
 	if err := s.parseResource(doc, json); err != nil {
@@ -92,7 +100,7 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 		}
 	}
 	c.values = extract(registry, c.Type, c.ID, doc)
-	return c, nil
+	return c, s.permit(c)
 }
 
 // extract computes what the indexes hold of doc.

@@ -173,6 +173,9 @@ func (s *Service) scanVersion(r db.Row, typ, resourceID string) (*Version, error
 // step carries one change out on its slot, in memory.
 func (s *Service) step(c *Change, sl *slot) error {
 	now := sl.current
+	if err := s.judge(c, now); err != nil {
+		return err
+	}
 	exists := now != nil && !now.Deleted()
 	switch {
 	case c.IfMatch != 0 && now == nil, c.IfMatch == anyVersion && !exists:

@@ -9,6 +9,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // conditions prepares the request's clauses, and its compartment, for one type.
@@ -24,7 +25,8 @@ func (e *engine) conditions(ctx context.Context, typ string) ([]condition, error
 		}
 		list = append(list, c)
 	}
-	return list, nil
+	reach, err := e.reach(ctx, typ, list)
+	return append(list, reach...), err
 }
 
 func (e *engine) condition(ctx context.Context, typ string, clause *search.Clause) (condition, error) {
@@ -273,6 +275,11 @@ func (e *engine) load(ctx context.Context, typ, id string) (*loaded, error) {
 	case err != nil:
 		return nil, err
 	case !v.Deleted():
+		if ok, err := e.s.sees(e.registry, e.rights, v, access.Search); err != nil {
+			return nil, err
+		} else if !ok {
+			break // as if it were not there
+		}
 		target = &loaded{version: v}
 		if err := target.doc.Parse(v.JSON); err != nil {
 			return nil, fault.Internal("a stored resource does not parse").With(err)
@@ -325,6 +332,7 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 func (e *engine) sub() *engine {
 	return &engine{
 		s: e.s, q: e.q, req: Request{Query: &search.Query{}}, registry: e.registry, budget: e.budget, loaded: e.loaded, from: cursor{lead: -1},
+		rights: e.rights, guarded: e.guarded,
 	}
 }
 
@@ -349,8 +357,13 @@ func (e *engine) small(ctx context.Context, typ string) bool {
 	return err == nil && n < few
 }
 
-// first returns up to n resources of a type that meet all conditions.
+// first returns up to n resources of a type that meet all conditions and are in reach.
 func (e *engine) first(ctx context.Context, typ string, conditions []condition, n int) ([]candidate, error) {
+	reach, err := e.reach(ctx, typ, conditions)
+	if err != nil {
+		return nil, err
+	}
+	conditions = append(conditions, reach...)
 	if slices.ContainsFunc(conditions, func(c condition) bool { return c.never }) {
 		return nil, nil
 	}

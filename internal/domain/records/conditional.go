@@ -8,6 +8,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/id"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // create makes a resource under a new id, unless If-None-Exist finds one (FHIR R4 http.html#create, #ccreate).
@@ -163,6 +164,9 @@ func errDeleteAll(typ string) error {
 //
 // Errors: Precondition when the criteria match more than one resource, Invalid for criteria that any resource meets.
 func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan func(found []*Version) (*Change, error)) (done *Change, existing *Version, err error) {
+	if err := mayAtAll(access.Of(ctx), typ, access.Search); err != nil {
+		return nil, nil, err
+	}
 	if err := s.requireFilter(ctx, typ, criteria); err != nil {
 		return nil, nil, err
 	}

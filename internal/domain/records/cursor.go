@@ -9,10 +9,11 @@ import (
 
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/access"
 )
 
-// A cursor says where a page ended. It is signed together with the tenant and the query, so that one from elsewhere,
-// or a forged one, is refused.
+// A cursor says where a page ended. It is signed together with the tenant, the principal, its rights and the query, so that one from
+// elsewhere, or a forged one, is refused.
 type cursor struct {
 	step     int        // which of the query's types, or which stream of a history
 	kind     sourceKind // the source that goes on
@@ -125,6 +126,10 @@ func (s *Service) cursorMAC(ctx context.Context, query string, body []byte) []by
 	sc, _ := scope.From(ctx)
 	mac := hmac.New(sha256.New, s.cursorKey)
 	_ = binary.Write(mac, binary.BigEndian, sc.Tenant.ID)
+	for _, part := range []string{sc.Principal.ID, access.Of(ctx).Base()} {
+		_ = binary.Write(mac, binary.BigEndian, int64(len(part)))
+		mac.Write([]byte(part))
+	}
 	_ = binary.Write(mac, binary.BigEndian, int64(len(query)))
 	mac.Write([]byte(query))
 	mac.Write(body)

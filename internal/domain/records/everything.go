@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"ward/internal/format/fhir"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // everythingCursor is the kind of the cursors that $everything gives.
@@ -32,6 +34,9 @@ type everythingQuery struct {
 // everything gives all that is in a patient's or an encounter's compartment, and what it refers to, page by page: the
 // resource itself, then type after type. For all patients (Patient/$everything) it goes through them by id.
 func (s *Service) everything(ctx context.Context, in *interaction) (answer, error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read); err != nil {
+		return answer{}, err
+	}
 	e, err := s.everythingQuery(in)
 	if err != nil {
 		return answer{}, err
@@ -158,15 +163,18 @@ func (s *Service) everythingPage(ctx context.Context, q db.Querier, in *interact
 	step := from.step
 	if in.id != "" && step == 0 && inner == "" {
 		root, err := s.read(ctx, q, in.typ, in.id)
-		if err == nil && root.Deleted() {
-			err = gone(in.typ)
+		if err == nil {
+			err = s.visible(ctx, root, access.Read)
+		}
+		if err == nil {
+			err = root.there()
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	if resourceID == "" {
-		first, err := s.nextOfType(ctx, q, in.typ, "")
+		first, err := s.nextInReach(ctx, q, in.typ, "")
 		if err != nil || first == "" {
 			return page, err
 		}
@@ -193,7 +201,7 @@ func (s *Service) everythingPage(ctx context.Context, q db.Querier, in *interact
 		if in.id != "" {
 			return page, s.everythingIncludes(ctx, q, e, page)
 		}
-		following, err := s.nextOfType(ctx, q, in.typ, resourceID)
+		following, err := s.nextInReach(ctx, q, in.typ, resourceID)
 		if err != nil {
 			return nil, err
 		}
@@ -215,6 +223,12 @@ func (s *Service) everythingOf(ctx context.Context, q db.Querier, in *interactio
 			return nil, err
 		case v.Deleted() || !e.fresh(v):
 			return &Page{}, nil
+		}
+		if err := s.visible(ctx, v, access.Read); err != nil {
+			if fault.Is(err, fault.CodeNotFound) {
+				return &Page{}, nil
+			}
+			return nil, err
 		}
 		return &Page{Matches: []*Version{v}}, nil
 	}
@@ -276,6 +290,23 @@ func (s *Service) nextOfType(ctx context.Context, q db.Querier, typ, after strin
 	return next, err
 }
 
+// nextInReach is nextOfType among those that the rights are about.
+func (s *Service) nextInReach(ctx context.Context, q db.Querier, typ, after string) (next string, err error) {
+	key := encodeID(after)
+	for _, g := range access.Of(ctx).May(typ, access.Read) {
+		if g.Among == nil {
+			return s.nextOfType(ctx, q, typ, after)
+		}
+		for _, patient := range g.Among.List() {
+			k := encodeID(patient)
+			if (after == "" || bytes.Compare(k, key) > 0) && (next == "" || bytes.Compare(k, encodeID(next)) < 0) {
+				next = patient
+			}
+		}
+	}
+	return next, nil
+}
+
 // everythingIncludes adds what the page's resources refer to outside of the compartment: practitioners, organizations,
 // medications, locations and the like. Other patients' charts stay closed.
 func (s *Service) everythingIncludes(ctx context.Context, q db.Querier, e *everythingQuery, page *everythingPage) error {
@@ -314,12 +345,24 @@ func (s *Service) everythingIncludes(ctx context.Context, q db.Querier, e *every
 		types = append(types, typ)
 	}
 	slices.Sort(types)
+	registry, err := s.registry(ctx)
+	if err != nil {
+		return err
+	}
 	for _, typ := range types {
 		found, err := s.byID(ctx, q, typ, byType[typ])
 		if err != nil {
 			return err
 		}
-		page.includes = append(page.includes, found...)
+		for _, v := range found {
+			ok, err := s.sees(registry, access.Of(ctx), v, access.Read, access.Search)
+			if err != nil {
+				return err
+			}
+			if ok {
+				page.includes = append(page.includes, v)
+			}
+		}
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func newClient(ctx context.Context, t testing.TB, s *Service) *client { //nolint
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &client{s: s, ctx: ctx, handler: server.Handler(), role: access.Admin}
+	return &client{s: s, ctx: ctx, handler: server.Handler(), role: access.System}
 }
 
 // as is the client with another role.

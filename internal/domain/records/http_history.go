@@ -45,7 +45,7 @@ func (s *Service) historyOf(ctx context.Context, in *interaction) (answer, error
 	}
 	var page historyPage
 	err = s.reading(ctx, in, func(ctx context.Context, q db.Querier) (err error) {
-		page, err = s.history(ctx, q, h)
+		page, err = s.historySeen(ctx, q, h)
 		return err
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir"
 	"ward/internal/format/fhir/search"
+	"ward/internal/kernel/access"
 )
 
 // handleSearch answers GET searches of a type, the system and a compartment. The answer's bytes come from the cache where
@@ -19,8 +20,13 @@ import (
 func (s *Service) handleSearch(w http.ResponseWriter, r *http.Request) error {
 	prefer := readPreference(r.Header)
 	base := s.baseOf(r)
+	ctx, err := s.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	r = r.WithContext(ctx)
 	var buf [512]byte
-	key := searchKey(buf[:0], base, r, prefer)
+	key := searchKey(buf[:0], access.Of(ctx).Fingerprint(), base, r, prefer)
 	if body, ok := s.answers.kept(r.Context(), key); ok {
 		if content, err := negotiate(r.Header, ""); err == nil {
 			return sendBody(w, content, body)
@@ -58,8 +64,8 @@ func sendBody(w http.ResponseWriter, content []string, body []byte) error {
 }
 
 // searchKey names an answer in the cache. All that the answer depends on besides the data is in it.
-func searchKey(dst []byte, base string, r *http.Request, prefer preference) []byte {
-	dst = append(dst, "search "...)
+func searchKey(dst []byte, rights, base string, r *http.Request, prefer preference) []byte {
+	dst = append(append(append(dst, "search "...), rights...), ' ')
 	if prefer.lenient {
 		dst = append(dst, "lenient "...)
 	}
@@ -139,6 +145,11 @@ func (s *Service) request(ctx context.Context, in *interaction) (Request, search
 			typ = ""
 		} else if len(compartment.Params(typ)) == 0 {
 			return req, opts, fault.NotFound("a %s compartment holds no %s", in.typ, printable(typ))
+		}
+	}
+	if typ != "" {
+		if err := mayAtAll(access.Of(ctx), typ, access.Search); err != nil {
+			return req, opts, err
 		}
 	}
 	query, err := s.parse(ctx, typ, in.query, opts)

@@ -43,6 +43,9 @@ func (r *ImportReport) Add(other ImportReport) {
 // Errors: those of the transaction, of which nothing is written then; Invalid when it is no Bundle.
 func (s *Service) ImportBundle(ctx context.Context, json []byte) (report ImportReport, err error) {
 	defer fault.Op(&err, "records.ImportBundle")
+	if ctx, err = s.enter(ctx); err != nil {
+		return report, err
+	}
 	var doc jsontape.Doc
 	if err := s.parseResource(&doc, json); err != nil {
 		return report, err
@@ -110,6 +113,9 @@ func (r *ImportReport) count(c *Change) {
 // Errors: only those of the database; what is wrong with a resource is in the report.
 func (s *Service) ImportResources(ctx context.Context, resources [][]byte) (report ImportReport, err error) {
 	defer fault.Op(&err, "records.ImportResources")
+	if ctx, err = s.enter(ctx); err != nil {
+		return report, err
+	}
 	for start := 0; start < len(resources); start += importChunk {
 		chunk := resources[start:min(start+importChunk, len(resources))]
 		part, err := s.importChunk(ctx, chunk, start)

@@ -8,6 +8,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // maxIncludes bounds what one page carries beside its matches.
@@ -50,6 +51,10 @@ func (e *engine) includes(ctx context.Context, matches []*Version) ([]*Version, 
 }
 
 func (in *includer) add(v *Version) error {
+	ok, err := in.e.s.sees(in.e.registry, in.e.rights, v, access.Search)
+	if err != nil || !ok {
+		return err
+	}
 	if key := v.Type + "/" + v.ID; !in.seen[key] {
 		if len(in.found) >= maxIncludes {
 			return fault.New(fault.CodeTooCostly, "this page would include more than %d resources: ask for a smaller _count or fewer includes", maxIncludes)

@@ -10,6 +10,7 @@ import (
 	"ward/internal/format/fhir"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // referenceCheck refuses changes of a group that would leave a reference to nothing, where the tenant asks for that: a
@@ -24,7 +25,7 @@ type referenceCheck struct {
 	errs     []error
 
 	here      map[string]*slot        // by "Type/id": what the group touches
-	there     map[string]bool         // what it does not touch: whether that is stored
+	there     map[string]*Version     // what it does not touch: as it is stored, nil if it is not
 	refers    map[*Change][]reference // what the new content refers to
 	referrers map[*Change][]string    // what is stored and refers to what is deleted
 	refused   map[*Change]bool        // by this check
@@ -45,7 +46,7 @@ func (s *Service) checkReferences(ctx context.Context, tx db.Tx, cs []*Change, s
 	}
 	g := &referenceCheck{
 		s: s, tx: tx, registry: cs[0].registry, cs: cs, slots: slots, errs: errs,
-		here: make(map[string]*slot, len(cs)), there: map[string]bool{}, refers: map[*Change][]reference{}, referrers: map[*Change][]string{},
+		here: make(map[string]*slot, len(cs)), there: map[string]*Version{}, refers: map[*Change][]reference{}, referrers: map[*Change][]string{},
 		refused: map[*Change]bool{},
 	}
 	for i, c := range cs {
@@ -85,7 +86,7 @@ func (g *referenceCheck) learn(ctx context.Context) error {
 		g.refers[c] = g.references(c)
 		for _, ref := range g.refers[c] {
 			if _, known := g.there[ref.key]; !known && g.here[ref.key] == nil {
-				g.there[ref.key] = false
+				g.there[ref.key] = nil
 				unknown = append(unknown, ref.key)
 			}
 		}
@@ -119,10 +120,15 @@ func (g *referenceCheck) lookUp(ctx context.Context, keys []string) error {
 		types[i], ids[i] = g.s.number(typ), encodeID(id)
 	}
 	return g.tx.Lookup(ctx, db.Lookup{
-		Table: "records_resource", Want: []string{"op"}, Keys: []db.Column{db.Col("type", types), db.Col("id", ids)}, ForUpdate: true,
+		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"}, Keys: []db.Column{db.Col("type", types), db.Col("id", ids)}, ForUpdate: true,
 	}, func(i int, r db.Row) error {
-		g.there[keys[i]] = opAt(r, 0) != OpDelete
-		return nil
+		if opAt(r, 0) == OpDelete {
+			return nil
+		}
+		typ, id, _ := cutReference(keys[i])
+		v, err := g.s.scanVersion(r, typ, id)
+		g.there[keys[i]] = v
+		return err
 	})
 }
 
@@ -246,6 +252,9 @@ func (g *referenceCheck) deletion(c *Change, wanted map[string]string) error {
 	if other == "" || other == self {
 		return nil
 	}
+	if !c.rights.ClearsAll() || !c.rights.MayAll(c.Type, access.Read) {
+		return fault.Conflict("something refers to this %s, which can therefore not be deleted; this tenant demands that references resolve", c.Type)
+	}
 	return fault.Conflict("%s refers to this %s, which can therefore not be deleted; this tenant demands that references resolve", other, c.Type)
 }
 
@@ -253,9 +262,15 @@ func (g *referenceCheck) deletion(c *Change, wanted map[string]string) error {
 func (g *referenceCheck) content(c *Change) error {
 	var details []fault.Detail
 	for _, ref := range g.refers[c] {
-		there := g.there[ref.key]
+		there, err := g.seen(c, g.there[ref.key])
+		if err != nil {
+			return err
+		}
 		if sl := g.here[ref.key]; sl != nil {
-			there = sl.current != nil && !sl.current.Deleted()
+			if there, err = g.seen(c, sl.current); err != nil {
+				return err
+			}
+			there = there || sl.found == nil && sl.current != nil && !sl.current.Deleted() // the group makes it
 		}
 		if !there {
 			details = append(details, fault.Detail{
@@ -268,6 +283,14 @@ func (g *referenceCheck) content(c *Change) error {
 		return nil
 	}
 	return fault.New(fault.CodeUnprocessable, "the resource refers to what is not here").Detail(details...)
+}
+
+// seen says whether a resource is there for who makes the change.
+func (g *referenceCheck) seen(c *Change, v *Version) (bool, error) {
+	if v == nil || v.Deleted() {
+		return false, nil
+	}
+	return g.s.sees(c.registry, c.rights, v, access.Read, access.Search)
 }
 
 // replay carries the changes of a resource out again without those that were refused.

@@ -8,6 +8,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir"
+	"ward/internal/kernel/access"
 )
 
 // interaction is one FHIR interaction as it is asked for, by an HTTP request or by an entry of a batch or transaction.
@@ -58,6 +59,10 @@ func (s *Service) perform(ctx context.Context, in *interaction) (answer, error) 
 	if _, err := s.registry(ctx); err != nil {
 		return answer{}, err
 	}
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return answer{}, err
+	}
 	if in.operation != "" {
 		return s.operate(ctx, in)
 	}
@@ -104,22 +109,34 @@ func (t *target) simple() bool {
 }
 
 func (s *Service) readCurrent(ctx context.Context, in *interaction) (answer, error) {
-	var (
-		v   *Version
-		err error
-	)
-	if in.inside == nil {
-		v, err = s.Read(ctx, in.typ, in.id)
-	} else if v, err = s.read(ctx, in.inside, in.typ, in.id); err == nil && v.Deleted() {
-		err = gone(in.typ)
-	}
+	v, err := s.currentFor(ctx, in)
 	if err != nil {
 		return answer{}, err
 	}
 	return in.unlessKnown(v), nil
 }
 
+// currentFor reads the current version for who may see it.
+func (s *Service) currentFor(ctx context.Context, in *interaction) (v *Version, err error) {
+	if in.inside == nil {
+		return s.Read(ctx, in.typ, in.id)
+	}
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read); err != nil {
+		return nil, err
+	}
+	if v, err = s.read(ctx, in.inside, in.typ, in.id); err == nil {
+		err = s.visible(ctx, v, access.Read)
+	}
+	if err == nil {
+		err = v.there()
+	}
+	return v, err
+}
+
 func (s *Service) readVersion(ctx context.Context, in *interaction) (answer, error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read); err != nil {
+		return answer{}, err
+	}
 	number := versionNumber(in.version)
 	if number < 1 {
 		return answer{}, fault.NotFound("this %s has no version %s; versions are numbers from 1", in.typ, printable(in.version))

@@ -8,6 +8,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // metaLists are the parts of a resource's meta that $meta reads, $meta-add adds to and $meta-delete takes from.
@@ -134,6 +135,9 @@ func (s *Service) metaChange(ctx context.Context, in *interaction) (answer, erro
 	if args.doc == nil || args.doc.Kind(given) != jsontape.Object {
 		return answer{}, fault.Invalid(`$%s takes Parameters with a parameter "meta" that has a valueMeta`, in.operation)
 	}
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Update); err != nil {
+		return answer{}, err
+	}
 	asked := newMetaSet()
 	asked.add(args.doc, given)
 	match, err := readIfMatch(in.ifMatch)
@@ -169,7 +173,9 @@ func (s *Service) metaChange(ctx context.Context, in *interaction) (answer, erro
 func (s *Service) prepareMeta(ctx context.Context, in *interaction, asked *metaSet) (c *Change, unchanged []byte, err error) {
 	var current *Version
 	err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
-		current, err = s.read(ctx, q, in.typ, in.id)
+		if current, err = s.read(ctx, q, in.typ, in.id); err == nil {
+			err = s.visible(ctx, current, access.Read, access.Search, access.Update)
+		}
 		return err
 	})
 	if err == nil && current.Deleted() {
@@ -231,6 +237,10 @@ func (s *Service) metaInUse(ctx context.Context, in *interaction) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
+	rights := access.Of(ctx)
+	if in.typ != "" && !rights.MayAll(in.typ, access.Search) {
+		return answer{}, fault.Denied("you may not ask for what is in use in all of %s: you don't see all", in.typ)
+	}
 	set := newMetaSet()
 	var doc jsontape.Doc
 	err = s.reading(ctx, in, func(ctx context.Context, q db.Querier) error {
@@ -243,7 +253,7 @@ func (s *Service) metaInUse(ctx context.Context, in *interaction) (answer, error
 		for _, typ := range types {
 			for _, code := range []string{"_profile", "_security", "_tag"} {
 				param := registry.Param(typ, code)
-				if param == nil {
+				if param == nil || !rights.MayAll(typ, access.Search) {
 					continue
 				}
 				for _, atom := range param.Atoms(typ) {
@@ -258,6 +268,9 @@ func (s *Service) metaInUse(ctx context.Context, in *interaction) (answer, error
 					for _, v := range versions {
 						if v == nil || v.Deleted() || doc.Parse(v.JSON) != nil {
 							continue
+						}
+						if ok, err := s.sees(registry, rights, v, access.Search); err != nil || !ok {
+							continue // a label that is not seen is not named
 						}
 						set.add(&doc, doc.Get(doc.Root(), "meta"))
 					}

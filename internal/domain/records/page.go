@@ -226,8 +226,13 @@ func (e *engine) take(ctx context.Context, p *plan, n int, except []int64) (foun
 
 // matches decides on the resource's bytes what the source did not.
 func (e *engine) matches(ctx context.Context, residual []condition, v *Version) (bool, error) {
-	if len(residual) == 0 {
-		return true, nil
+	if ok, err := e.cleared(v); err != nil || !ok {
+		return false, err
+	}
+	for _, c := range residual {
+		if c.early != nil && !c.early(v) {
+			return false, nil
+		}
 	}
 	parsed := false
 	for _, c := range residual {

@@ -10,6 +10,7 @@ import (
 	"ward/internal/format/fhir"
 	fhirpatch "ward/internal/format/fhir/patch"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // patchAttempts is how often a patch without If-Match is made anew because somebody else changed the resource meanwhile.
@@ -34,7 +35,7 @@ func (s *Service) patch(ctx context.Context, in *interaction) (answer, error) {
 		err = s.commit(ctx, c)
 		switch {
 		case err == nil:
-			return written(c), nil
+			return written(c), s.hushed(ctx, in, c)
 		case match != 0 || !fault.Is(err, fault.CodePrecondition):
 			return answer{}, err
 		case attempt == patchAttempts:
@@ -45,6 +46,9 @@ func (s *Service) patch(ctx context.Context, in *interaction) (answer, error) {
 
 // patchTarget reads the resource that a patch is for, which a conditional one finds by its criteria. It may be deleted.
 func (s *Service) patchTarget(ctx context.Context, in *interaction) (current *Version, err error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Update); err != nil {
+		return nil, err
+	}
 	if in.id == "" && in.query == "" {
 		return nil, fault.Invalid("a patch names its resource, PATCH [base]/%s/[id], or says how to find it, PATCH [base]/%s?[criteria]", in.typ, in.typ)
 	}
@@ -62,7 +66,11 @@ func (s *Service) patchTarget(ctx context.Context, in *interaction) (current *Ve
 
 func (s *Service) patchTargetIn(ctx context.Context, q db.Querier, t *target) (*Version, error) {
 	if t.id != "" {
-		return s.read(ctx, q, t.typ, t.id)
+		v, err := s.read(ctx, q, t.typ, t.id)
+		if err == nil {
+			err = s.visible(ctx, v, access.Read, access.Search, access.Update)
+		}
+		return v, err
 	}
 	found, err := s.match(ctx, q, t.typ, t.query)
 	switch {
@@ -100,6 +108,15 @@ func (s *Service) preparePatch(ctx context.Context, in *interaction, current *Ve
 	}
 	c.IfMatch = current.Number
 	return c, nil
+}
+
+// hushed keeps the whole resource from who may change it and not read it.
+func (s *Service) hushed(ctx context.Context, in *interaction, c *Change) error {
+	ok, err := s.sees(c.registry, access.Of(ctx), c.Version, access.Read, access.Search)
+	if err == nil && !ok {
+		in.prefer.returns = returnMinimal
+	}
+	return err
 }
 
 func (s *Service) patched(in *interaction, json []byte) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // plan is how the resources of one type, or of several in one order, are found: a source of candidates, and the conditions
@@ -52,6 +53,9 @@ type condition struct {
 	never     bool           // nothing can match
 	fixed     bool           // the ranges follow from the query alone, not from the data
 	dear      bool           // holds reads the database
+
+	early func(v *Version) bool // false: it does not hold, which need not be looked for in the content
+	among *access.Set           // the patients in reach, when the condition is that and too many to lead
 }
 
 // Ranks of conditions, from the one that is likely to leave the fewest candidates.

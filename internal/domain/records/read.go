@@ -5,6 +5,7 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/kernel/access"
 )
 
 const (
@@ -15,15 +16,43 @@ const (
 
 // Read returns the current version of a resource.
 //
-// Errors: NotFound when there never was one, Gone when it is deleted.
+// Errors: Denied when the principal may read none of the type, NotFound when there never was one or the principal may not see it, Gone
+// when it is deleted.
 func (s *Service) Read(ctx context.Context, typ, id string) (*Version, error) {
-	return s.answers.resource(ctx, typ, id, func() (v *Version, err error) {
+	r, err := s.rightsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayAtAll(r, typ, access.Read); err != nil {
+		return nil, err
+	}
+	fromDB := func() (v *Version, err error) {
 		err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) error {
 			v, err = s.read(ctx, q, typ, id)
 			return err
 		})
 		return v, err
-	})
+	}
+	v, kept, err := s.answers.resource(ctx, typ, id, fromDB)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := s.registry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := s.sees(registry, r, v, access.Read)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok:
+		return v, v.there()
+	case kept: // what is not there is always looked up, so this takes as long
+		if _, err := fromDB(); err != nil && !fault.Is(err, fault.CodeNotFound) {
+			return nil, err
+		}
+	}
+	return nil, notFound(typ)
 }
 
 // read returns the current version of a resource, also when that is a deletion. It errs with NotFound.
@@ -45,7 +74,11 @@ func (s *Service) read(ctx context.Context, q db.Querier, typ, id string) (*Vers
 // versionRead returns one version of a resource, which may be a deletion. It errs with NotFound.
 func (s *Service) versionRead(ctx context.Context, q db.Querier, typ, id string, number int64) (*Version, error) {
 	v, err := s.read(ctx, q, typ, id)
-	if err != nil || v.Number == number {
+	if err != nil {
+		return nil, err
+	}
+	// What is seen of a resource's past is what may be seen of its present.
+	if err := s.standing(ctx, q, v, access.Read); err != nil || v.Number == number {
 		return v, err
 	}
 	var old *Version
@@ -64,7 +97,10 @@ func (s *Service) versionRead(ctx context.Context, q db.Querier, typ, id string,
 	if old == nil {
 		return nil, fault.NotFound("this %s has no version %d; its versions are 1 to %d", typ, number, v.Number)
 	}
-	return old, nil
+	if old.Deleted() {
+		return old, nil
+	}
+	return old, s.visible(ctx, old, access.Read)
 }
 
 func notFound(typ string) error { return fault.NotFound("there is no such %s", typ) }

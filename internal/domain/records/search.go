@@ -9,6 +9,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // Request is a parsed search, within a compartment when one is named.
@@ -37,8 +38,12 @@ func (s *Service) Search(ctx context.Context, req Request) (*Page, error) {
 	if _, err := s.registry(ctx); err != nil {
 		return nil, err
 	}
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var page *Page
-	err := s.db.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
+	err = s.db.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
 		page, err = s.search(ctx, q, req)
 		return err
 	})
@@ -115,6 +120,8 @@ type engine struct {
 	began    mark
 	budget   *budget
 	loaded   map[string]*loaded // resources that chains looked at
+	rights   *access.Rights
+	guarded  bool // not all sensitive classes are granted
 	doc      jsontape.Doc
 }
 
@@ -129,6 +136,8 @@ func (s *Service) engine(ctx context.Context, q db.Querier, req Request) (*engin
 		return nil, err
 	}
 	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: newBudget(s.db.Dialect()), loaded: map[string]*loaded{}}
+	e.rights = access.Of(ctx)
+	e.guarded = !e.rights.ClearsAll()
 	if req.Cursor != "" {
 		if e.from, err = s.openCursor(ctx, req.cursorBinding(), req.Cursor); err != nil {
 			return nil, err

@@ -30,6 +30,10 @@ type Deps struct {
 	Tenants     func(ctx context.Context) ([]scope.Tenant, error) // the active ones, for work behind the scenes
 	Version     string                                            // Ward's own, for the capability statement
 	BaseURL     string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
+
+	// Opened gives the ids of patients whom the principal in ctx may see beside those in its care, because it broke the glass for
+	// them. It is asked at each request of a principal who is kept to its care, and answers from memory. nil: there are none.
+	Opened func(ctx context.Context) ([]string, error)
 }
 
 // Settings are a tenant's choices.
@@ -37,6 +41,8 @@ type Settings struct {
 	// ReferentialIntegrity refuses a write that refers to a resource which is not there, and a deletion of one that
 	// others refer to.
 	ReferentialIntegrity bool
+	// CareOnly keeps clinicians and nurses to the charts of the patients in their care.
+	CareOnly bool
 }
 
 // Service is the record store of all tenants: the scope in each call's context says whose.
@@ -62,6 +68,11 @@ type Service struct {
 	bundles    *semaphore.Weighted // bytes of bundles under way
 	bundleRoom int64
 	answers    *answers
+
+	opened func(ctx context.Context) ([]string, error)
+	links  map[string][]*search.Param // by which types are linked to patients
+	caring caring
+	panels panels
 }
 
 // New builds the record store. It reads nothing yet.
@@ -74,6 +85,7 @@ func New(d Deps) (*Service, error) {
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL,
 		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
+		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()),
 	}
 	s.bundleRoom = int64(runtime.GOMAXPROCS(0)) * bundleRoom
 	s.bundles = semaphore.NewWeighted(s.bundleRoom)

@@ -91,6 +91,9 @@ func (e *engine) asOf(ctx context.Context, v *Version, low, high int64) (old *Ve
 
 // meets decides all conditions on one version.
 func (e *engine) meets(ctx context.Context, conditions []condition, v *Version) (bool, error) {
+	if ok, err := e.cleared(v); err != nil || !ok {
+		return false, err
+	}
 	var doc jsontape.Doc
 	if err := doc.Parse(v.JSON); err != nil {
 		return false, fault.Internal("a stored resource does not parse").With(err)

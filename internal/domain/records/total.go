@@ -62,7 +62,15 @@ func (e *engine) count(ctx context.Context, typ string) (int64, error) {
 		return 0, err
 	}
 	if p.count != nil {
-		return p.count(ctx)
+		hidden := false
+		if e.guarded {
+			if hidden, err = e.labelled(ctx, typ); err != nil {
+				return 0, err
+			}
+		}
+		if !hidden {
+			return p.count(ctx)
+		}
 	}
 	var n int64
 	for {

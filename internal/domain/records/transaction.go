@@ -102,7 +102,9 @@ func (t *transaction) run(ctx context.Context) error {
 		return err
 	}
 	if !t.writes() {
-		t.conclude()
+		if err := t.conclude(ctx); err != nil {
+			return err
+		}
 		return s.db.Snapshot(ctx, t.reads)
 	}
 	err := s.write(ctx, func(ctx context.Context, tx db.Tx) ([]*Change, error) {
@@ -130,8 +132,7 @@ func (t *transaction) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.conclude()
-	return nil
+	return t.conclude(ctx)
 }
 
 // plan reads each entry's request.
@@ -463,7 +464,7 @@ func (t *transaction) reads(ctx context.Context, q db.Querier) error {
 }
 
 // conclude turns the changes made into answers.
-func (t *transaction) conclude() {
+func (t *transaction) conclude(ctx context.Context) error {
 	for i := range t.steps {
 		st := &t.steps[i]
 		switch {
@@ -479,8 +480,14 @@ func (t *transaction) conclude() {
 			st.answer = removed(st.change)
 		default:
 			st.answer = written(st.change)
+			if st.in.method == http.MethodPatch {
+				if err := t.s.hushed(ctx, &st.in, st.change); err != nil {
+					return err
+				}
+			}
 		}
 	}
+	return nil
 }
 
 // inEntry says in which entry of the bundle an error arose.

@@ -12,6 +12,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // maxProblems bounds how many problems one answer lists.
@@ -57,7 +58,11 @@ func (t *transaction) prepareOne(ctx context.Context, st *step) error {
 	if err != nil {
 		return inEntry(e.index, t.s.placed(ctx, t.bundle.doc, st, op, changed, err))
 	}
-	c.fresh = op == OpCreate && !t.keepIDs
+	if c.fresh = op == OpCreate && !t.keepIDs; c.fresh {
+		if err := t.s.permit(c); err != nil {
+			return inEntry(e.index, err)
+		}
+	}
 	c.IfMatch, c.MustNotExist = st.match, st.absent
 	st.change = c
 	return nil
@@ -115,6 +120,9 @@ func (t *transaction) patches(ctx context.Context, tx db.Tx) error {
 			continue
 		}
 		current, err := t.s.read(ctx, tx, st.in.typ, st.id)
+		if err == nil {
+			err = t.s.visible(ctx, current, access.Read, access.Search, access.Update)
+		}
 		if err == nil {
 			st.change, err = t.s.preparePatch(ctx, &st.in, current, st.match)
 		}

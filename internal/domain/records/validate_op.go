@@ -10,6 +10,7 @@ import (
 	"ward/internal/format/fhir"
 	"ward/internal/format/fhir/validate"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // parseResource reads a body that must be a resource of a type that FHIR R4 has.
@@ -104,10 +105,16 @@ func (s *Service) existsFor(ctx context.Context, in *interaction) error {
 }
 
 func (s *Service) stored(ctx context.Context, in *interaction) (json []byte, err error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read); err != nil {
+		return nil, err
+	}
 	err = s.reading(ctx, in, func(ctx context.Context, q db.Querier) error {
 		v, err := s.read(ctx, q, in.typ, in.id)
-		if err == nil && v.Deleted() {
-			err = gone(in.typ)
+		if err == nil {
+			err = s.visible(ctx, v, access.Read)
+		}
+		if err == nil {
+			err = v.there()
 		}
 		if err == nil {
 			json = v.JSON

@@ -1,7 +1,13 @@
-// Package access says which role may do what: one table, read top to bottom.
+// Package access says who may do what.
 //
-// A route demands one permission, which the server checks before the handler runs; a domain asks again with [Require]
-// where one request carries several acts, such as the entries of a bundle.
+// Two tables are read top to bottom. One says which permissions a role has: a route demands one, and the server checks it before the
+// handler runs. The other says what a role may do with records, by group of resource types, action and reach (table.go). [Rights] are what
+// one principal may do with records: its role's lines of the table, as far as its SMART scopes go, less what is labelled sensitive and
+// not granted. They are worked out once for each token ([WithRights]) and enforced by the domain that has the data: what somebody may
+// not see is not there for them.
+//
+// Roles, groups, actions and classes are constants; a tenant chooses only whether its clinicians reach all charts or those of the
+// patients in their care.
 package access
 
 import (
@@ -23,23 +29,22 @@ const (
 	SystemManage  = "system.manage"  // every tenant's directory entry, never their records
 )
 
-// routes is which permissions a role has: the doors it may knock at. Roles that may see a part of
-// the records only have none to them yet.
+// routes is which permissions a role has: the doors it may knock at. What it finds behind them, [Rights] say.
 //
 //nolint:gochecknoglobals // constant table
 var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Patient, nil},
-	{Proxy, nil},
+	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
 	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch}},
-	{FrontDesk, nil},
-	{Biller, nil},
-	{Analyst, nil},
+	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{Biller, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{Analyst, []string{RecordsRead, RecordsBatch}},
 	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage}},
-	{Auditor, nil},
+	{Auditor, []string{RecordsRead, RecordsBatch}},
 	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
 	{Operator, []string{SystemManage}},
 	{System, Permissions()},
@@ -60,6 +65,11 @@ func Allows(role, permission string) bool {
 	return false
 }
 
+// Permits says whether the principal has the permission: by its role, or because a tenant let an operator read on somebody's behalf.
+func Permits(p *scope.Principal, permission string) bool {
+	return Allows(p.Role, permission) || p.Role == Operator && p.OnBehalfOf != "" && permission == RecordsRead
+}
+
 // Require returns fault.Denied, naming the permission and the role, unless the scope's principal has the permission;
 // without a scope it returns fault.Unauthenticated.
 func Require(ctx context.Context, permission string) error {
@@ -67,7 +77,7 @@ func Require(ctx context.Context, permission string) error {
 	if !ok || s.Principal.Role == "" {
 		return fault.Unauthenticated("nobody is signed in")
 	}
-	if !Allows(s.Principal.Role, permission) {
+	if !Permits(&s.Principal, permission) {
 		return fault.Denied("the role %s may not do this: it needs %s", s.Principal.Role, permission)
 	}
 	return nil

@@ -17,7 +17,7 @@ func TestAllows(t *testing.T) {
 	}{
 		{access.Clinician, access.RecordsRead, true},
 		{access.Clinician, access.TenantManage, false},
-		{access.Patient, access.RecordsRead, false},
+		{access.Patient, access.RecordsRead, true},
 		{access.Patient, access.RecordsDelete, false},
 		{access.Analyst, access.RecordsWrite, false},
 		{access.Auditor, access.RecordsWrite, false},

@@ -175,7 +175,7 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 	if err != nil {
 		return sc, err
 	}
-	if !access.Allows(principal.Role, rt.Permission) {
+	if !access.Permits(&principal, rt.Permission) {
 		return sc, fault.Denied("the role %s may not do this: it needs %s", principal.Role, rt.Permission)
 	}
 	sc.Principal = principal

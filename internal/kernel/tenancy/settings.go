@@ -14,6 +14,8 @@ import (
 type Settings struct {
 	// ReferentialIntegrity refuses writes that refer to a resource which is not there, and deletes of one that is referred to.
 	ReferentialIntegrity bool `json:"referentialIntegrity"`
+	// ClinicianAccess says which charts clinicians and nurses reach: all, or those of the patients in their care.
+	ClinicianAccess ClinicianAccess `json:"clinicianAccess,omitempty"`
 	// SignIn is how people sign in; nil takes every default.
 	SignIn *SignIn `json:"signIn,omitempty"`
 }
@@ -54,6 +56,29 @@ func (s Settings) Shown() Settings {
 	return s
 }
 
+// ClinicianAccess is ChartsInCare, or empty for all charts.
+type ClinicianAccess string
+
+// The values of ClinicianAccess as they are written.
+const (
+	AllCharts    ClinicianAccess = "all"
+	ChartsInCare ClinicianAccess = "care"
+)
+
+// UnmarshalText refuses other values.
+func (a *ClinicianAccess) UnmarshalText(text []byte) error {
+	switch v := ClinicianAccess(text); v {
+	case "", AllCharts:
+		*a = ""
+		return nil
+	case ChartsInCare:
+		*a = v
+		return nil
+	default:
+		return errors.New("clinicianAccess is all or care")
+	}
+}
+
 // ParseSettings reads settings from JSON; what is absent has its default. It returns fault.Invalid naming an unknown
 // setting or a wrong value.
 func ParseSettings(text string) (Settings, error) {
@@ -83,7 +108,7 @@ func (s Settings) JSON() string {
 
 func known() string {
 	var names []string
-	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}}.JSON())))
+	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}, ClinicianAccess: AllCharts}.JSON())))
 	for key := false; ; key = !key {
 		token, err := d.Token()
 		if err != nil {
