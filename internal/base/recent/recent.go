@@ -125,3 +125,13 @@ func (c *Cache[K, V]) Invalidate() {
 	c.changes++
 	clear(c.values)
 }
+
+// Drop forgets the values of these keys, and keeps none from a load that began before.
+func (c *Cache[K, V]) Drop(keys ...K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	for _, k := range keys {
+		delete(c.values, k)
+	}
+}

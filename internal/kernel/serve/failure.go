@@ -22,6 +22,10 @@ type problem struct {
 	Code    string          `json:"code"`
 	Request string          `json:"request,omitempty"`
 	Errors  []problemDetail `json:"errors,omitempty"`
+
+	// Where OAuth is spoken, its error object (RFC 6749 §5.2) is in the same document.
+	OAuthError       string `json:"error,omitempty"`
+	OAuthDescription string `json:"error_description,omitempty"`
 }
 
 type problemDetail struct {
@@ -52,6 +56,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err e
 		body = fhir.AppendOutcome(nil, err)
 	} else {
 		h.Set("Content-Type", "application/problem+json")
+		if speaks(r.URL.Path, "oauth2") {
+			h.Set("Content-Type", "application/json")
+			h.Set("Cache-Control", "no-store")
+		}
 		body = problemBody(r, code, err)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -63,6 +71,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err e
 
 func problemBody(r *http.Request, code fault.Code, err error) []byte {
 	p := problem{Title: http.StatusText(code.Status()), Status: code.Status(), Detail: fault.Message(err), Code: code.String()}
+	if speaks(r.URL.Path, "oauth2") {
+		p.OAuthError, p.OAuthDescription = oauthWord(code), p.Detail
+	}
 	if q, ok := observe.RequestFrom(r.Context()); ok {
 		p.Request = q.ID
 	}
@@ -77,13 +88,32 @@ func problemBody(r *http.Request, code fault.Code, err error) []byte {
 }
 
 // speaksFHIR says whether errors on the path are OperationOutcomes: /t/{tenant}/fhir and below.
-func speaksFHIR(path string) bool {
+func speaksFHIR(path string) bool { return speaks(path, "fhir") }
+
+// speaks says whether the path is /t/{tenant}/part or below.
+func speaks(path, part string) bool {
 	rest, ok := strings.CutPrefix(path, "/t/")
 	if !ok {
 		return false
 	}
 	_, rest, ok = strings.Cut(rest, "/")
-	return ok && (rest == "fhir" || strings.HasPrefix(rest, "fhir/"))
+	return ok && (rest == part || strings.HasPrefix(rest, part+"/"))
+}
+
+// oauthWord is the code in OAuth's words (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1).
+func oauthWord(code fault.Code) string {
+	switch code {
+	case fault.CodeUnauthenticated:
+		return "invalid_token"
+	case fault.CodeDenied:
+		return "access_denied"
+	case fault.CodeExhausted, fault.CodeUnavailable, fault.CodeTimeout, fault.CodeCanceled:
+		return "temporarily_unavailable"
+	case fault.CodeInternal, fault.CodeFull:
+		return "server_error"
+	default:
+		return "invalid_request"
+	}
 }
 
 // unrouted answers what no route matches: 405 with Allow where the path has other methods, else 404.

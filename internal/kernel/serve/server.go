@@ -47,6 +47,7 @@ type Deps struct {
 	Tenants  Tenants
 	Tokens   Tokens
 	Sessions Sessions
+	Origins  Origins // whose pages may call the API; nil: nobody's but our own
 	Lanes    *limit.Lanes
 	Checks   []Check // for /readyz
 	Metrics  *observe.Metrics
@@ -177,6 +178,9 @@ func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := guard(r); err != nil {
 			s.serve(s.noneAt(r), func(http.ResponseWriter, *http.Request) error { return err }, w, r)
+			return
+		}
+		if s.cors(w, r) {
 			return
 		}
 		// A base URL is often written with its slash: /t/demo/fhir/ is /t/demo/fhir.
