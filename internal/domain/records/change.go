@@ -32,6 +32,7 @@ type Change struct {
 	patients []uint64       // whose charts the change touches: before and after it
 	rights   *access.Rights // of who makes it
 	judged   bool           // its content may be created
+	joint    bool           // another domain makes it, which keeps the resource
 }
 
 // Values of Change.IfMatch that are no version's number.
@@ -51,12 +52,6 @@ type indexed struct {
 //
 // Errors: Invalid with the place of a syntax error; Unprocessable or Invalid with every problem of the content.
 func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, json []byte) (*Change, error) {
-	c := &Change{Type: typ, ID: resourceID, Op: op}
-	if resourceID == "" {
-		c.ID, c.fresh = id.New(), true
-	} else if !id.Valid(resourceID) {
-		return nil, fault.Invalid("a resource id has 1 to 64 letters, digits, '-' and '.'")
-	}
 	registry, err := s.registry(ctx)
 	if err != nil {
 		return nil, err
@@ -64,6 +59,17 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 	settings, err := s.settings(ctx) // not inside the transaction: it may read another database
 	if err != nil {
 		return nil, err
+	}
+	return s.prepareIn(ctx, registry, settings, typ, resourceID, op, json)
+}
+
+// prepareIn is prepare with what it would read of the tenant.
+func (s *Service) prepareIn(ctx context.Context, registry *search.Registry, settings Settings, typ, resourceID string, op Op, json []byte) (*Change, error) {
+	c := &Change{Type: typ, ID: resourceID, Op: op}
+	if resourceID == "" {
+		c.ID, c.fresh = id.New(), true
+	} else if !id.Valid(resourceID) {
+		return nil, fault.Invalid("a resource id has 1 to 64 letters, digits, '-' and '.'")
 	}
 	c.registry, c.resolves, c.rights = registry, settings.ReferentialIntegrity, access.Of(ctx)
 	if op == OpDelete {

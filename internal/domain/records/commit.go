@@ -176,6 +176,9 @@ func (s *Service) step(c *Change, sl *slot) error {
 	if err := s.judge(c, now); err != nil {
 		return err
 	}
+	if err := unkept(c, now); err != nil {
+		return err
+	}
 	exists := now != nil && !now.Deleted()
 	switch {
 	case c.IfMatch != 0 && now == nil, c.IfMatch == anyVersion && !exists:
