@@ -57,9 +57,34 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 		return err
 	}
 	defer d.gate.leave()
-	err = d.driver.Write(context.WithValue(ctx, inWrite{}, at), at, fn)
+	w := &writing{at: at}
+	err = d.driver.Write(context.WithValue(ctx, inWrite{}, w), at, func(ctx context.Context, tx Tx) error {
+		w.committed = w.committed[:0] // it may run more than once
+		return fn(ctx, tx)
+	})
 	d.count(&d.writes, err)
+	if err == nil {
+		for _, then := range w.committed {
+			then()
+		}
+	}
 	return err
+}
+
+// AfterCommit has then called once the transaction of the Write whose function ctx was given to is durable, before Write returns; never when it is
+// not known to be. It says whether ctx is of such a function.
+func AfterCommit(ctx context.Context, then func()) bool {
+	w, ok := ctx.Value(inWrite{}).(*writing)
+	if ok {
+		w.committed = append(w.committed, then)
+	}
+	return ok
+}
+
+// InWrite says whether ctx is of the function of a Write: who has it must not wait for another one.
+func InWrite(ctx context.Context) bool {
+	_, ok := ctx.Value(inWrite{}).(*writing)
+	return ok
 }
 
 // Dialect says which SQL the database speaks.
@@ -96,6 +121,12 @@ func (d *DB) Close(ctx context.Context) error {
 
 type inWrite struct{}
 
+// writing is a call of Write under way.
+type writing struct {
+	at        Place
+	committed []func()
+}
+
 // place is the database that the scope in ctx picks.
 func (d *DB) place(ctx context.Context) (Place, error) {
 	s, ok := scope.From(ctx)
@@ -114,7 +145,7 @@ func (d *DB) enter(ctx context.Context) (Place, error) {
 	if err != nil {
 		return at, err
 	}
-	if w, ok := ctx.Value(inWrite{}).(Place); ok && w == at {
+	if w, ok := ctx.Value(inWrite{}).(*writing); ok && w.at == at {
 		return at, fault.Internal("db: a call inside the function of Write: use its tx")
 	}
 	if err := Ended(ctx); err != nil {

@@ -60,6 +60,10 @@ type Event struct {
 	Query    string          // the criteria as they were sent: name=value&name=value
 	Count    int64           // how many resources, or how often the same thing happened; 0 is one
 	Detail   string          // a word of ours, at most 100 bytes; never what a client sent
+
+	Emergency bool // it was possible because the patient was opened in an emergency
+
+	sealed bool // values are commitments
 }
 
 // Kind is what an attack tried, or what looked like one. It is the first word of a security event's detail.

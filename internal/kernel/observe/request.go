@@ -13,6 +13,8 @@ import (
 type Request struct {
 	ID    string            // the client's X-Request-Id when it is a sensible one, else our own
 	Trace trace.SpanContext // of the span we opened, or the caller's when tracing is off; may be invalid
+
+	Address string // where it came from, without the port; for the audit log, not for logs
 }
 
 type requestKey struct{}

@@ -95,7 +95,10 @@ func (s *Server) serve(rt *route, handle handler, w http.ResponseWriter, r *http
 
 // request finds the ids of the request: the caller's where they are good.
 func (s *Server) request(r *http.Request) observe.Request {
-	var q observe.Request
+	q := observe.Request{Address: r.RemoteAddr}
+	if i := strings.LastIndexByte(q.Address, ':'); i > 0 {
+		q.Address = q.Address[:i]
+	}
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && observe.ValidRequestID(given[0]) {
 		q.ID = given[0]
 	} else {

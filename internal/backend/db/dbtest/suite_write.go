@@ -26,6 +26,35 @@ func writeCases() map[string]func(s *suite) {
 			s.no(s.items(s.ctx, 3))
 			s.wantIDs(s.ctx, 3)
 		},
+		"what is to follow the commit follows it, and never a failure": func(s *suite) {
+			followed := 0
+			write := func(fail error) error {
+				return s.d.Write(s.ctx, func(ctx context.Context, tx db.Tx) error {
+					if !db.InWrite(ctx) || !db.AfterCommit(ctx, func() { followed++ }) {
+						s.Error("inside Write is not known to be inside Write")
+					}
+					s.no(insertItems(ctx, tx, 1))
+					if followed != 0 {
+						s.Error("it follows before the commit")
+					}
+					return fail
+				})
+			}
+			if err := write(errTest); !errors.Is(err, errTest) || followed != 0 {
+				s.Errorf("%v, followed %d times", err, followed)
+			}
+			s.no(write(nil))
+			if followed != 1 {
+				s.Errorf("followed %d times", followed)
+			}
+			followed = 0
+			if err := write(nil); !errors.Is(err, db.ErrUnique) || followed != 0 {
+				s.Errorf("%v, followed %d times", err, followed)
+			}
+			if db.InWrite(s.ctx) || db.AfterCommit(s.ctx, func() {}) {
+				s.Error("outside of Write is taken for inside")
+			}
+		},
 		"a second row of a key is Conflict with ErrUnique": func(s *suite) {
 			s.no(s.items(s.ctx, 1))
 			for name, err := range map[string]error{

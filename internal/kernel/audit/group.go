@@ -1,0 +1,257 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+)
+
+// place names a group of events.
+type place struct {
+	at, lane, number int64
+}
+
+// group is a row of audit_event: events that were recorded together.
+type group struct {
+	place
+	body []byte
+}
+
+// digest covers the group and where it stands, so that a row that is changed or swapped with another one shows.
+func (g *group) digest(tenant int32) [sha256.Size]byte {
+	h := sha256.New()
+	head := append(make([]byte, 0, 64), "ward audit group\x00"...)
+	head = binary.BigEndian.AppendUint32(head, uint32(tenant)) //nolint:gosec // two's complement
+	for _, n := range []int64{g.at, g.lane, g.number} {
+		head = binary.BigEndian.AppendUint64(head, uint64(n)) //nolint:gosec // two's complement
+	}
+	h.Write(head)
+	h.Write(g.body)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// The body of a group is 1 byte format; a table of texts; then the events, which refer to the texts by their number. Numbers are varints. Text 0 is
+// the empty one. A text is its length, doubled, and its bytes; a UUID is the odd length 33 and 16 bytes.
+const groupFormat = 1
+
+const uuidMark = 33
+
+type texts struct {
+	known map[string]uint64
+	list  []string
+}
+
+func (t *texts) number(s string) uint64 {
+	if s == "" {
+		return 0
+	}
+	n, ok := t.known[s]
+	if !ok {
+		t.list = append(t.list, s)
+		n = uint64(len(t.list))
+		t.known[s] = n
+	}
+	return n
+}
+
+func appendText(b []byte, s string) []byte {
+	if len(s) == 36 {
+		if u, err := uuid.Parse(s); err == nil && u.String() == s {
+			return append(append(b, uuidMark), u[:]...)
+		}
+	}
+	return append(binary.AppendUvarint(b, uint64(len(s))<<1), s...)
+}
+
+// encodeGroup is the body of a group that is recorded at the millisecond.
+func encodeGroup(at int64, events []Event) []byte {
+	t := texts{known: make(map[string]uint64, 8*len(events))}
+	b := make([]byte, 0, 48*len(events))
+	for i := range events {
+		e := &events[i]
+		b = binary.AppendVarint(b, e.Time.UnixMilli()-at)
+		flags := byte(0)
+		if e.Emergency {
+			flags |= 1
+		}
+		b = append(b, byte(e.Action), byte(e.Outcome), flags)
+		for _, s := range []string{
+			e.By.ID, e.By.Role, e.By.Person, e.By.Client, e.By.OnBehalfOf, e.Request, e.Address, e.Type, e.ID, e.Query, e.Detail,
+		} {
+			b = binary.AppendUvarint(b, t.number(s))
+		}
+		b = binary.AppendUvarint(b, uint64(max(e.Version, 0)))
+		b = binary.AppendUvarint(b, uint64(max(e.Count, 0)))
+		b = binary.AppendUvarint(b, uint64(len(e.Patients)))
+		for _, p := range e.Patients {
+			b = binary.AppendUvarint(b, t.number(p))
+		}
+	}
+	size := 16
+	for _, s := range t.list {
+		size += len(s) + 2
+	}
+	out := append(make([]byte, 0, size+len(b)), groupFormat)
+	out = binary.AppendUvarint(out, uint64(len(t.list)))
+	for _, s := range t.list {
+		out = appendText(out, s)
+	}
+	out = binary.AppendUvarint(out, uint64(len(events)))
+	return append(out, b...)
+}
+
+func errGroup() error { return fault.Internal("a group of audit events can't be read") }
+
+// reader reads a body; once it failed it gives zeros.
+type reader struct {
+	b      []byte
+	failed bool
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.failed = true
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) uint() uint64 {
+	n, used := binary.Uvarint(r.b)
+	if used <= 0 {
+		r.failed, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return n
+}
+
+func (r *reader) int() int64 {
+	n, used := binary.Varint(r.b)
+	if used <= 0 {
+		r.failed, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return n
+}
+
+func (r *reader) bytes(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.failed, r.b = true, nil
+		return nil
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
+}
+
+// count is a number of things that take at least a byte each.
+func (r *reader) count() int {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.failed, r.b = true, nil
+		return 0
+	}
+	return int(n) //nolint:gosec // bounded above
+}
+
+func (r *reader) text() string {
+	n := r.uint()
+	if n == uuidMark {
+		b := r.bytes(16)
+		if b == nil {
+			return ""
+		}
+		return uuid.UUID(b).String()
+	}
+	return string(r.bytes(n >> 1))
+}
+
+// decodeGroup gives the events of a body.
+//
+// Errors: Internal for a body that no encodeGroup made.
+func decodeGroup(at int64, body []byte) ([]Event, error) {
+	r := reader{b: body}
+	if r.byte() != groupFormat {
+		return nil, errGroup()
+	}
+	table := make([]string, 1, r.count()+1)
+	for len(table) < cap(table) && !r.failed {
+		table = append(table, r.text())
+	}
+	text := func() string {
+		n := r.uint()
+		if n >= uint64(len(table)) {
+			r.failed = true
+			return ""
+		}
+		return table[n]
+	}
+	events := make([]Event, r.count())
+	for i := range events {
+		e := &events[i]
+		e.Time = time.UnixMilli(at + r.int()).UTC()
+		e.Action, e.Outcome = Action(r.byte()), Outcome(r.byte())
+		e.Emergency = r.byte()&1 != 0
+		e.By = scope.Principal{ID: text(), Role: text(), Person: text(), Client: text(), OnBehalfOf: text()}
+		e.Request, e.Address, e.Type, e.ID, e.Query, e.Detail = text(), text(), text(), text(), text(), text()
+		e.Version, e.Count = int64(r.uint()), int64(r.uint()) //nolint:gosec // as stored
+		if n := r.count(); n > 0 {
+			e.Patients = make([]string, n)
+			for p := range e.Patients {
+				e.Patients[p] = text()
+			}
+		}
+		if r.failed {
+			return nil, errGroup()
+		}
+	}
+	if r.failed || len(r.b) != 0 {
+		return nil, errGroup()
+	}
+	return events, nil
+}
+
+// What a key of audit_index is of.
+const (
+	ofPatient = "patient "
+	ofActor   = "actor "
+)
+
+// indexKey is the key of a patient's or an actor's id.
+func indexKey(kind, id string) int64 {
+	var buf [128]byte
+	sum := sha256.Sum256(append(append(buf[:0], kind...), id...))
+	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // a hash's bits
+}
+
+// indexKeys are the keys under which the events are found, each once.
+func indexKeys(events []Event) []int64 {
+	var keys []int64
+	seen := make(map[string]bool, 4)
+	add := func(kind, id string) {
+		if id == "" || seen[kind+id] {
+			return
+		}
+		seen[kind+id] = true
+		keys = append(keys, indexKey(kind, id))
+	}
+	for i := range events {
+		e := &events[i]
+		for _, p := range e.Patients {
+			add(ofPatient, p)
+		}
+		add(ofActor, e.By.ID)
+		add(ofActor, e.By.Person)
+		add(ofActor, e.By.OnBehalfOf)
+	}
+	return keys
+}
