@@ -27,6 +27,13 @@ const (
 	RecordsConfig = "records.config" // add search parameters and re-index
 	TenantManage  = "tenant.manage"  // tokens and settings of one's own tenant
 	SystemManage  = "system.manage"  // every tenant's directory entry, never their records
+
+	AuditRead        = "audit.read"        // read the audit log
+	AuditOwn         = "audit.own"         // read who looked at one's own data
+	BreakGlassOpen   = "breakglass.open"   // open a patient in an emergency
+	BreakGlassReview = "breakglass.review" // see who did, and sign it off
+	OperatorGrant    = "operator.grant"    // let an operator read the tenant's records for a while
+	OperatorEnter    = "operator.enter"    // exchange such a grant for access
 )
 
 // routes is which permissions a role has: the doors it may knock at. What it finds behind them, [Rights] say.
@@ -36,23 +43,26 @@ var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch}},
-	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch}},
-	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
-	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn}},
+	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn}},
+	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen}},
+	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen}},
 	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Biller, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Analyst, []string{RecordsRead, RecordsBatch}},
-	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage}},
-	{Auditor, []string{RecordsRead, RecordsBatch}},
+	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant}},
+	{Auditor, []string{RecordsRead, RecordsBatch, AuditRead, BreakGlassReview}},
 	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
-	{Operator, []string{SystemManage}},
+	{Operator, []string{SystemManage, OperatorEnter}},
 	{System, Permissions()},
 }
 
 // Permissions are all that there are.
 func Permissions() []string {
-	return []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage}
+	return []string{
+		RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage,
+		AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter,
+	}
 }
 
 // Allows says whether the role has the permission. An unknown role has none.

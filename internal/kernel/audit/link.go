@@ -32,6 +32,8 @@ type link struct {
 	covered []covered
 	anchors []anchor
 	adopted bool // the groups were found by a search: who wrote them could not link them
+
+	passed int64 // for Verify: the latest time of the lane's links up to this one
 }
 
 // head is the newest link of a lane.

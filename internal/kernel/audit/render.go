@@ -186,7 +186,7 @@ func (e *Entry) AppendJSON(dst []byte, site string) ([]byte, error) {
 		out.PurposeOfEvent = []concept{{Coding: []coding{{"http://terminology.hl7.org/CodeSystem/v3-ActReason", "BTG", "break the glass"}}}}
 	}
 	out.Entity = e.entities(w)
-	if w.profile != "" && e.Outcome == Success && (w.profile == "Query") == (e.Query != "" || w.profile == "Query") {
+	if w.profile != "" && e.Outcome == Success {
 		name := "IHE.BasicAudit." + w.profile
 		if len(e.Patients) > 0 {
 			name = "IHE.BasicAudit.Patient" + w.profile

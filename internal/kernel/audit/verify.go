@@ -21,6 +21,8 @@ type Break struct {
 	Lane int64
 	Link int64  // the link's number in its lane; 0 where it is about none
 	What string // one sentence
+
+	order int64 // breaks of a lane are in the order of its links, whatever their times say
 }
 
 // String names the link and what is wrong.
@@ -56,6 +58,7 @@ type verifier struct {
 	report  Report
 	known   coverage
 	anchors []seen
+	passed  int64 // the latest time of the lane's links so far
 }
 
 // seen is what one link says of another lane's.
@@ -75,7 +78,7 @@ func (l *Log) Verify(ctx context.Context, others ...ed25519.PublicKey) (_ Report
 		return Report{}, err
 	}
 	ctx = scope.With(ctx, t.scope)
-	v := &verifier{log: l, t: t, keys: map[[keyIDSize]byte]ed25519.PublicKey{}, known: coverage{}}
+	v := &verifier{passed: math.MinInt64, log: l, t: t, keys: map[[keyIDSize]byte]ed25519.PublicKey{}, known: coverage{}}
 	for _, k := range append(others, l.PublicKey()) {
 		v.keys[keyID(k)] = k
 	}
@@ -100,7 +103,7 @@ func (l *Log) Verify(ctx context.Context, others ...ed25519.PublicKey) (_ Report
 	if err == nil && l.deps.Blobs != nil {
 		err = v.checkpoints(ctx)
 	}
-	slices.SortStableFunc(v.report.Breaks, func(a, b Break) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Link, b.Link)) })
+	slices.SortStableFunc(v.report.Breaks, func(a, b Break) int { return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Link, b.Link)) })
 	if n := len(v.report.Breaks); n > mostBreaks {
 		v.report.More, v.report.Breaks = int64(n-mostBreaks), v.report.Breaks[:mostBreaks]
 	}
@@ -109,7 +112,7 @@ func (l *Log) Verify(ctx context.Context, others ...ed25519.PublicKey) (_ Report
 
 func (v *verifier) broken(at int64, lane, number int64, format string, args ...any) {
 	if len(v.report.Breaks) < 100*mostBreaks {
-		v.report.Breaks = append(v.report.Breaks, Break{At: time.UnixMilli(at).UTC(), Lane: lane, Link: number, What: fmt.Sprintf(format, args...)})
+		v.report.Breaks = append(v.report.Breaks, Break{At: time.UnixMilli(at).UTC(), Lane: lane, Link: number, What: fmt.Sprintf(format, args...), order: max(at, v.passed)})
 	}
 }
 
@@ -118,6 +121,8 @@ const linksOfLane = `SELECT number, at, hash, body, signature FROM audit_link WH
 // lane checks the links of a lane, one after another, and the groups that they cover.
 func (v *verifier) lane(ctx context.Context, q db.Querier, lane int64) error {
 	var before link
+	v.passed = math.MinInt64
+	defer func() { v.passed = math.MinInt64 }()
 	for {
 		var page []link
 		err := q.Query(ctx, linksOfLane, func(r db.Row) error {
@@ -131,6 +136,7 @@ func (v *verifier) lane(ctx context.Context, q db.Querier, lane int64) error {
 			return err
 		}
 		for i := range page {
+			v.passed = page[i].passed
 			if err := v.groups(ctx, q, &page[i]); err != nil {
 				return err
 			}
@@ -144,6 +150,8 @@ func (v *verifier) lane(ctx context.Context, q db.Querier, lane int64) error {
 // check holds a link against the one before it.
 func (v *verifier) check(k link, before *link, body []byte) link {
 	v.report.Links++
+	k.passed = max(before.passed, k.at)
+	v.passed = k.passed
 	id, readable := k.parse(body)
 	if !readable {
 		v.broken(k.at, k.lane, k.number, "its body can't be read")

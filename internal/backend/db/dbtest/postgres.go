@@ -54,6 +54,12 @@ func PostgresURL(t testing.TB) string {
 	return u.String()
 }
 
+// RunAt runs statements on the server at a URL, as the role of the URL: what Ward's own roles may not do.
+func RunAt(t testing.TB, at, sql string) {
+	t.Helper()
+	run(t, at, sql)
+}
+
 func run(t testing.TB, at, sql string) {
 	t.Helper()
 	ctx := context.Background() // also after the test's own has ended

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -33,11 +34,11 @@ func writeCases() map[string]func(s *suite) {
 					if !db.InWrite(ctx) || !db.AfterCommit(ctx, func() { followed++ }) {
 						s.Error("inside Write is not known to be inside Write")
 					}
-					s.no(insertItems(ctx, tx, 1))
+					err := insertItems(ctx, tx, 1)
 					if followed != 0 {
 						s.Error("it follows before the commit")
 					}
-					return fail
+					return cmp.Or(err, fail)
 				})
 			}
 			if err := write(errTest); !errors.Is(err, errTest) || followed != 0 {
