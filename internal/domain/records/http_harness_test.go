@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ type client struct {
 
 const testBase = "http://example.com/t/test/fhir"
 
-// oneTenant stands for the directory and the tokens: the token is the role.
+// oneTenant stands for the directory and the tokens: the token is the role, and what else there is to say of a principal as a query after
+// it, such as patient?patients=a,b&sensitive=hiv.
 type oneTenant struct{ tenant scope.Tenant }
 
 func (o oneTenant) Find(_ context.Context, slug string) (scope.Tenant, error) {
@@ -42,7 +44,23 @@ func (o oneTenant) Find(_ context.Context, slug string) (scope.Tenant, error) {
 }
 
 func (o oneTenant) Verify(_ context.Context, token string) (scope.Principal, int32, error) {
-	return scope.Principal{ID: "test", Role: token}, o.tenant.ID, nil
+	role, more, _ := strings.Cut(token, "?")
+	p := scope.Principal{ID: "test", Role: role}
+	if more != "" {
+		q, err := url.ParseQuery(more)
+		if err != nil {
+			return p, 0, err
+		}
+		p.ID, p.Person, p.Patient, p.Scopes = "test "+q.Get("id"), q.Get("person"), q.Get("patient"), q.Get("scopes")
+		if text := q.Get("patients"); text != "" {
+			p.Patients = strings.Split(text, ",")
+		}
+		if text := q.Get("sensitive"); text != "" {
+			p.Sensitive = strings.Split(text, ",")
+		}
+		p = access.WithRights(p)
+	}
+	return p, o.tenant.ID, nil
 }
 
 // overHTTP runs a test on each database, over HTTP.
