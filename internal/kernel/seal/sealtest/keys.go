@@ -1,0 +1,20 @@
+// Package sealtest gives tests keys.
+package sealtest
+
+import (
+	"testing"
+
+	"ward/internal/backend/db"
+	"ward/internal/backend/kms/kmstest"
+	"ward/internal/kernel/seal"
+)
+
+// Keys are keys kept in d, under a secret that is always the same.
+func Keys(t testing.TB, d *db.DB) *seal.Keys {
+	t.Helper()
+	k := seal.New(seal.Deps{DB: d, Service: kmstest.Service(t)})
+	if err := d.Migrate(t.Context(), "seal", k.Module().SystemMigrations); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
