@@ -31,6 +31,7 @@ type cli struct {
 	Import     importCmd     `cmd:"" help:"Store bundles, NDJSON and archives of them."`
 	Tenant     tenantCmd     `cmd:"" help:"Create and list tenants, suspend and resume them."`
 	Token      tokenCmd      `cmd:"" help:"Mint, list and revoke tokens."`
+	Client     clientCmd     `cmd:"" help:"Register, list and delete apps and backend services."`
 	Routes     routesCmd     `cmd:"" help:"Print every route with its lane, permission and objective."`
 	Config     configCmd     `cmd:"" help:"Look at the configuration."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the databases up to date."`

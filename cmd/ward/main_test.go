@@ -44,6 +44,8 @@ func TestRun_SaysWhatIsWrong(t *testing.T) {
 		{nil, []string{"tenant", "create", "abc", "--settings={\"x\":1}", data}, 2, "referentialIntegrity"},
 		{nil, []string{"token", "create", "--tenant=nobody", "--role=admin", data}, 1, "ward tenant list"},
 		{nil, []string{"token", "create", "--role=clinician", data}, 2, "choose operator"},
+		{nil, []string{"client", "create", "--tenant=nobody", "--name=x", "--redirect=http://x.example.org/cb", data}, 1, "ward tenant list"},
+		{nil, []string{"client", "create", "--tenant=nobody", "--name=x", "--jwks=/no/such/file", data}, 2, "/no/such/file can't be read"},
 		{nil, []string{"import", "--tenant=nobody", "/no/such/file", data}, 2, "/no/such/file can't be opened"},
 	} {
 		code, _, problems := ward(t, row.environ, row.args...)
@@ -79,6 +81,16 @@ func TestRun_TenantTokenAndImport(t *testing.T) {
 	}
 	must("", "token", "revoke", strings.Fields(strings.Split(list, "\n")[1])[0])
 	must("up to date", "migrate")
+	lines := strings.Fields(must("", "client", "create", "--tenant=demo", "--name=Portal", "--redirect=https://portal.example.org/cb?a=1,2", "--secret"))
+	if len(lines) != 2 || !strings.HasPrefix(lines[1], "wcs_demo_") {
+		t.Errorf("standard output is more than the id and the secret: %q", lines)
+	}
+	must("client_secret_basic", "client", "list", "--tenant=demo")
+	must("https://portal.example.org/cb?a=1,2", "client", "show", "--tenant=demo", lines[0])
+	must("", "client", "delete", "--tenant=demo", lines[0])
+	if list := must("NAME", "client", "list", "--tenant=demo"); strings.Contains(list, "Portal") {
+		t.Errorf("a deleted client is listed: %s", list)
+	}
 
 	file := filepath.Join(dir, "p.ndjson")
 	if err := os.WriteFile(file, []byte(`{"resourceType":"Patient","id":"a"}`+"\n"+`{"resourceType":"Patient","id":"b","nonsense":1}`+"\n"), 0o600); err != nil {

@@ -10,7 +10,9 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/records"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
@@ -37,6 +39,8 @@ type App struct {
 	Tenants  *tenancy.Directory
 	Tokens   *identity.Tokens
 	Verifier *identity.Verifier
+	Audit    *audit.Log
+	OAuth    *oauth.Provider
 	Sessions *people.Sessions
 	Records  *records.Service
 	Backends *Backends
@@ -155,7 +159,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: limit.NewLanes(limit.Options{Ceiling: h.Concurrency, Queue: h.Queue, Wait: h.QueueWait}),
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,
@@ -219,7 +223,11 @@ func (a *App) Stop(ctx context.Context) error {
 
 // Close closes what Open opened, at once.
 func (a *App) Close(ctx context.Context) error {
-	errs := []error{a.Backends.close(ctx)}
+	var errs []error
+	if a.Audit != nil {
+		errs = append(errs, a.Audit.Flush(ctx)) // what a command did that started nothing
+	}
+	errs = append(errs, a.Backends.close(ctx))
 	if a.server != nil {
 		errs = append(errs, a.server.Close())
 	}

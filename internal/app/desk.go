@@ -7,6 +7,7 @@ import (
 
 	"ward/internal/base/scope"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/journal"
 	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/tenancy"
@@ -23,6 +24,12 @@ type Desk interface {
 	CreateToken(ctx context.Context, tenant, role, name string, lifetime time.Duration) (secret string, t identity.Token, err error)
 	ListTokens(ctx context.Context, tenant string) ([]identity.Token, error)
 	RevokeToken(ctx context.Context, id string) error
+
+	// CreateClient registers an app or a backend service of the tenant. The secret, of a client that has one, is given this once.
+	CreateClient(ctx context.Context, tenant string, r oauth.Registration) (c oauth.Client, secret string, err error)
+	ListClients(ctx context.Context, tenant string) ([]oauth.Client, error)
+	Client(ctx context.Context, tenant, id string) (oauth.Client, error)
+	DeleteClient(ctx context.Context, tenant, id string) error
 
 	// Import stores what the sources hold in the tenant's records. See [ImportReport].
 	Import(ctx context.Context, tenant string, sources []ImportSource, o ImportOptions) (ImportReport, error)
@@ -192,6 +199,7 @@ func (a *App) controlMux() *http.ServeMux {
 	operation(mux, "token-revoke", func(ctx context.Context, in tokenWire) (struct{}, error) {
 		return struct{}{}, d.RevokeToken(ctx, in.ID)
 	})
+	d.clientOperations(mux)
 	operation(mux, "dead-list", func(ctx context.Context, in deadWire) ([]outbox.DeadEvent, error) {
 		return d.DeadLetters(ctx, in.Tenant, in.Consumer, in.Limit)
 	})

@@ -9,7 +9,9 @@ import (
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/format/fhir/validate"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/journal"
 	"ward/internal/kernel/module"
@@ -22,6 +24,8 @@ func (a *App) modules() []module.Module {
 		a.Tenants.Module(),  // the directory of tenants
 		a.Tokens.Module(),   // who is asking
 		a.Sessions.Module(), // people, and where they are signed in
+		a.OAuth.Module(),    // apps, and what people let them do
+		a.Audit.Module(),    // who did what
 		journal.Module(),    // where long work goes on
 		a.Records.Module(),  // clinical records: FHIR R4
 	}
@@ -32,11 +36,17 @@ func (a *App) build() (err error) {
 	b := a.Backends
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
-	a.Verifier = identity.NewVerifier(a.Tokens)
 	a.Sessions = people.NewSessions(people.SessionDeps{DB: b.DB, Clock: a.clock, Log: a.log, Secure: strings.HasPrefix(a.Config.HTTP.PublicURL, "https:"), Limits: a.sessionLimits})
+	if a.Audit, err = audit.New(audit.Deps{DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants}); err != nil {
+		return err
+	}
+	if err := a.buildOAuth(); err != nil {
+		return err
+	}
+	a.Verifier = identity.NewVerifier(a.Tokens, identity.Kind{Prefix: oauth.AccessPrefix, Minter: a.OAuth})
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
-		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL,
+		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
 		Tenants: a.allTenants,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,8 +47,23 @@ type (
 		Compartment   []string              `json:"compartment"`
 	}
 	capabilitySecurity struct {
-		CORS        bool   `json:"cors"`
-		Description string `json:"description"`
+		Extension   []capabilityExtension `json:"extension,omitempty"`
+		CORS        bool                  `json:"cors"`
+		Service     []capabilityConcept   `json:"service,omitempty"`
+		Description string                `json:"description"`
+	}
+	capabilityExtension struct {
+		URL       string                `json:"url"`
+		ValueURI  string                `json:"valueUri,omitempty"`
+		Extension []capabilityExtension `json:"extension,omitempty"`
+	}
+	capabilityConcept struct {
+		Coding []capabilityCoding `json:"coding"`
+		Text   string             `json:"text"`
+	}
+	capabilityCoding struct {
+		System string `json:"system"`
+		Code   string `json:"code"`
 	}
 	capabilityResource struct {
 		Type              string                `json:"type"`
@@ -123,7 +139,7 @@ func (s *Service) statement(registry *search.Registry, base string) capabilitySt
 	rest := capabilityRest{
 		Mode:          "server",
 		Documentation: "All or nothing: a transaction is atomic, a write is durable when it is answered. Resources are kept as they were sent, byte for byte, with id and meta added.",
-		Security:      capabilitySecurity{Description: "Every request but this one carries a bearer token of the tenant."},
+		Security:      s.securityOf(base),
 		Interaction:   system,
 		Operation:     operationsAt(func(o operation) bool { return o.system }),
 	}
@@ -142,6 +158,25 @@ func (s *Service) statement(registry *search.Registry, base string) capabilitySt
 		PatchFormat: []string{"application/json-patch+json", "application/fhir+json"},
 		Rest:        []capabilityRest{rest},
 	}
+}
+
+// securityOf says how one gets a token: where the provider is (SMART App Launch 2.2, conformance; FHIR R4 valueset-restful-security-service).
+func (s *Service) securityOf(base string) capabilitySecurity {
+	out := capabilitySecurity{Description: "Every request but this one carries a bearer token of the tenant."}
+	if s.security == nil {
+		return out
+	}
+	uris := capabilityExtension{URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"}
+	addresses := s.security(base)
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		uris.Extension = append(uris.Extension, capabilityExtension{URL: name, ValueURI: addresses[name]})
+	}
+	out.CORS, out.Extension = true, []capabilityExtension{uris}
+	out.Service = []capabilityConcept{{
+		Coding: []capabilityCoding{{"http://terminology.hl7.org/CodeSystem/restful-security-service", "SMART-on-FHIR"}},
+		Text:   "OAuth2 as SMART App Launch has it: see .well-known/smart-configuration",
+	}}
+	return out
 }
 
 func (s *Service) resourceCapability(registry *search.Registry, typ string, interactions []capabilityCode, reverse []string) capabilityResource {

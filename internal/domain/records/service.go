@@ -30,6 +30,8 @@ type Deps struct {
 	Tenants     func(ctx context.Context) ([]scope.Tenant, error) // the active ones, for work behind the scenes
 	Version     string                                            // Ward's own, for the capability statement
 	BaseURL     string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
+	// Security gives the addresses of the extension oauth-uris, by name, for the service base URL; nil: tokens come otherwise.
+	Security func(base string) map[string]string
 
 	// Opened gives the ids of patients whom the principal in ctx may see beside those in its care, because it broke the glass for
 	// them. It is asked at each request of a principal who is kept to its care, and answers from memory. nil: there are none.
@@ -59,6 +61,7 @@ type Service struct {
 	tenants     func(ctx context.Context) ([]scope.Tenant, error)
 	version     string
 	baseURL     string
+	security    func(base string) map[string]string
 
 	packer   *packer
 	sequence *sequencer
@@ -83,7 +86,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
-		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL,
+		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security,
 		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()),
 	}

@@ -16,6 +16,8 @@ type Settings struct {
 	ReferentialIntegrity bool `json:"referentialIntegrity"`
 	// ClinicianAccess says which charts clinicians and nurses reach: all, or those of the patients in their care.
 	ClinicianAccess ClinicianAccess `json:"clinicianAccess,omitempty"`
+	// DynamicRegistration lets apps register themselves (RFC 7591); else the administrator registers them.
+	DynamicRegistration bool `json:"dynamicRegistration,omitempty"`
 	// SignIn is how people sign in; nil takes every default.
 	SignIn *SignIn `json:"signIn,omitempty"`
 }
@@ -108,7 +110,7 @@ func (s Settings) JSON() string {
 
 func known() string {
 	var names []string
-	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}, ClinicianAccess: AllCharts}.JSON())))
+	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}, ClinicianAccess: AllCharts, DynamicRegistration: true}.JSON())))
 	for key := false; ; key = !key {
 		token, err := d.Token()
 		if err != nil {

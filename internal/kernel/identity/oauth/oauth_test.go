@@ -363,7 +363,7 @@ func (p *people) Account(_ context.Context, user string) (oauth.Account, error) 
 	return oauth.Account{}, fault.NotFound("no such account")
 }
 
-func (p *people) Alive(_ context.Context, session string) (bool, error) {
+func (p *people) Alive(_ context.Context, _, session string) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.dead[session], nil

@@ -72,8 +72,8 @@ type People interface {
 	SignedIn(r *http.Request) (SignedIn, bool)
 	// Account is a user as they are now. It returns fault.NotFound for one that is gone or closed.
 	Account(ctx context.Context, user string) (Account, error)
-	// Alive says whether a session still is.
-	Alive(ctx context.Context, session string) (bool, error)
+	// Alive says whether a user's session still is.
+	Alive(ctx context.Context, user, session string) (bool, error)
 	// SignInPath is the local path of the page to sign in on, from where the browser is sent back to the local path; again asks for a
 	// new sign-in although there is a session.
 	SignInPath(t scope.Tenant, back string, again bool) string

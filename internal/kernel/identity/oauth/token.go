@@ -111,7 +111,7 @@ func (p *Provider) refreshed(ctx context.Context, r *fosite.AccessRequest) error
 		return err
 	}
 	if has := g.scopes(); covered(has, scopeOnline) && !covered(has, scopeOffline) {
-		alive, err := p.deps.People.Alive(ctx, g.Session)
+		alive, err := p.deps.People.Alive(ctx, g.Account, g.Session)
 		if err != nil {
 			return err
 		}
