@@ -1,10 +1,28 @@
 package people
 
 import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"embed"
+	"encoding/binary"
 	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
 
+	"ward/internal/backend/db"
+	"ward/internal/base/clock"
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
+	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/module"
+	"ward/internal/kernel/tenancy"
 )
 
 //go:embed migrations/*.sql
@@ -19,7 +37,117 @@ func Migrations() fs.FS {
 	return files
 }
 
-// Module is the accounts' tables and what goes on behind the scenes.
-func (s *Sessions) Module() module.Module {
-	return module.Module{Name: "people", Migrations: Migrations(), Runners: []module.Runner{{Name: "identity-sessions", Target: module.All, Run: s.Run}}}
+// Audit takes note of who did what.
+type Audit interface {
+	RecordIn(ctx context.Context, tx db.Tx, events ...audit.Event) error
+	Record(ctx context.Context, e audit.Event) error
+	Security(ctx context.Context, kind audit.Kind, detail string)
 }
+
+// Deps are what accounts work with; all are needed but Metrics and Proxies.
+type Deps struct {
+	DB       *db.DB
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Sessions *Sessions
+	Pool     *argon.Pool
+	Settings func(ctx context.Context) (tenancy.Settings, error) // of the scope's tenant
+	Tenants  func(ctx context.Context) ([]scope.Tenant, error)   // all of them, for what an earlier process left
+	Key      []byte                                              // 32 bytes, the same in all processes
+	Mailer   Mailer
+	Enqueue  func(ctx context.Context, tx db.Tx, events ...module.Event) error
+	Audit    Audit
+	BaseURL  func() string                     // by which browsers come, without a closing slash
+	Load     func() (running int)              // interactive requests being worked on or waiting
+	Proxies  []netip.Prefix                    // whose X-Forwarded-For is believed
+	Provider *http.Client                      // how tenants' own providers are reached; see ProviderClient
+	Metrics  interface{ Activated(n int) }     // nil for none
+}
+
+// People knows the accounts of all tenants and signs them in. It is safe for use by many goroutines.
+type People struct {
+	deps  Deps
+	aead  cipher.AEAD
+	queue *queue
+
+	providers *providers
+}
+
+// New makes the accounts. It returns fault.Invalid for a key that is not 32 bytes long.
+func New(d Deps) (*People, error) {
+	block, err := aes.NewCipher(d.Key)
+	if err != nil || len(d.Key) != 32 {
+		return nil, fault.Invalid("the key of the accounts must have 32 bytes")
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fault.Internal("no AES-GCM").With(err)
+	}
+	p := &People{deps: d, aead: aead, providers: &providers{client: d.Provider, known: map[string]knownProvider{}}}
+	p.queue = newQueue(p)
+	return p, nil
+}
+
+// Module is the accounts' tables and what goes on behind the scenes.
+func (p *People) Module() module.Module {
+	return module.Module{
+		Name: "people", Migrations: Migrations(),
+		Runners: []module.Runner{
+			{Name: "identity-sessions", Target: module.All, Run: p.deps.Sessions.Run},
+			{Name: "identity-activations", Target: module.Web, Run: p.queue.run},
+		},
+		Consumers: []module.Consumer{{Name: "identity-mail", Subject: mailSubject, Handle: p.sendMail}},
+	}
+}
+
+// seal hides a value that is stored, bound to the tenant and to what it is of.
+func (p *People) seal(tenant scope.Tenant, of string, plain []byte) []byte {
+	nonce := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
+	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
+	return p.aead.Seal(nonce, nonce, plain, bound(tenant, of))
+}
+
+func (p *People) open(tenant scope.Tenant, of string, sealed []byte) ([]byte, error) {
+	if len(sealed) < p.aead.NonceSize() {
+		return nil, fault.Internal("a sealed value is cut off")
+	}
+	plain, err := p.aead.Open(nil, sealed[:p.aead.NonceSize()], sealed[p.aead.NonceSize():], bound(tenant, of))
+	if err != nil {
+		return nil, fault.Internal("a sealed value can't be opened: was key.secret changed?").With(err)
+	}
+	return plain, nil
+}
+
+func bound(tenant scope.Tenant, of string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(tenant.ID)), of...) //nolint:gosec // positive
+}
+
+// keyed is a hash that nobody without the key can make.
+func (p *People) keyed(tenant scope.Tenant, parts ...string) []byte {
+	mac := hmac.New(sha256.New, p.deps.Key)
+	mac.Write(bound(tenant, "keyed"))
+	for _, part := range parts {
+		mac.Write([]byte{0})
+		mac.Write([]byte(part))
+	}
+	return mac.Sum(nil)
+}
+
+// secret is a new one, and how it is kept.
+func secret() (text string, hash [sha256.Size]byte) {
+	text = rand.Text() + rand.Text()
+	return text, sha256.Sum256([]byte(text))
+}
+
+func hashed(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+func tenantOf(ctx context.Context) scope.Tenant {
+	s, _ := scope.From(ctx)
+	return s.Tenant
+}
+
+// now is the time to the millisecond, as it is kept.
+func (p *People) now() time.Time { return p.deps.Clock.Now().UTC().Truncate(time.Millisecond) }

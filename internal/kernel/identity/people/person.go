@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ward/internal/base/phi"
+	"ward/internal/base/scope"
 )
 
 // The states of an account.
@@ -73,4 +74,8 @@ func moment(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+func (p *Person) principal() scope.Principal {
+	return scope.Principal{ID: p.UserID(), Role: p.Role, Person: p.Reference, Patients: p.Patients, Sensitive: p.Sensitive}
 }
