@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"ward/internal/base/clock"
@@ -12,6 +13,7 @@ import (
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
+	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/limit"
@@ -20,6 +22,7 @@ import (
 	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
+	"ward/internal/web/signin"
 )
 
 // Options are what a process gives the product besides its configuration.
@@ -28,6 +31,10 @@ type Options struct {
 	Log     *slog.Logger
 	Clock   clock.Clock     // default: the machine's
 	Extra   []module.Module // more modules, for tests
+
+	// HashCommand is the program and its arguments that computes password hashes in a process of its own (argon.Serve); nil has this process
+	// compute them.
+	HashCommand []string
 
 	// Prepare is called by Run before requests are taken, and Ready when they are. Both may be nil.
 	Prepare, Ready func(ctx context.Context, a *App) error
@@ -41,6 +48,7 @@ type App struct {
 	Verifier *identity.Verifier
 	Audit    *audit.Log
 	OAuth    *oauth.Provider
+	People   *people.People
 	Sessions *people.Sessions
 	Records  *records.Service
 	Backends *Backends
@@ -56,6 +64,11 @@ type App struct {
 	server  *serve.Server
 	runners *supervisor
 	control *control
+	lanes   *limit.Lanes
+	hashes  *argon.Pool
+	signIn  *signin.Pages
+
+	listening atomic.Pointer[string] // the address, once it is known
 }
 
 // Open builds everything and starts nothing: for commands that work on the data themselves. Embedded databases are migrated,
@@ -160,7 +173,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	h := a.Config.HTTP
 	a.server, err = serve.New(serve.Deps{
 		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
-		Lanes: limit.NewLanes(limit.Options{Ceiling: h.Concurrency, Queue: h.Queue, Wait: h.QueueWait}),
+		Lanes: a.lanes,
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,
 		Timeouts: map[module.Lane]time.Duration{
@@ -182,7 +195,12 @@ func (a *App) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return a.server.Start(ctx)
+	if err := a.server.Start(ctx); err != nil {
+		return err
+	}
+	at := a.server.Addr()
+	a.listening.Store(&at)
+	return nil
 }
 
 // checks are what /readyz asks. Only the database keeps a process from answering: without the others it is slower or
@@ -223,6 +241,9 @@ func (a *App) Stop(ctx context.Context) error {
 
 // Close closes what Open opened, at once.
 func (a *App) Close(ctx context.Context) error {
+	if a.hashes != nil {
+		a.hashes.Close()
+	}
 	var errs []error
 	if a.Audit != nil {
 		errs = append(errs, a.Audit.Flush(ctx)) // what a command did that started nothing

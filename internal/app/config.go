@@ -14,6 +14,8 @@ type Config struct {
 	Cache  CacheConfig  `embed:"" prefix:"cache-" group:"Cache"`
 	Blob   BlobConfig   `embed:"" prefix:"blob-" group:"Blobs"`
 	Key    KeyConfig    `embed:"" prefix:"key-" group:"Keys"`
+	Mail   MailConfig   `embed:"" prefix:"mail-" group:"Mail and sign-in"`
+	SignIn SignInConfig `embed:"" prefix:"sign-in-" group:"Mail and sign-in"`
 	Log    LogConfig    `embed:"" prefix:"log-" group:"Log and traces"`
 	Trace  TraceConfig  `embed:"" prefix:"trace-" group:"Log and traces"`
 	Memory MemoryConfig `embed:"" prefix:"memory-" group:"Memory"`
@@ -38,6 +40,7 @@ type HTTPConfig struct {
 	IdleTimeout        time.Duration `default:"2m" help:"Longest rest of a connection between requests." unit:"duration"`
 	DrainWait          time.Duration `default:"5s" help:"Time between \"not ready\" and closing the door at a stop, for load balancers." unit:"duration"`
 	DrainTimeout       time.Duration `default:"30s" help:"Time for requests in flight at a stop." unit:"duration"`
+	Proxies            string        `default:"" help:"Addresses or networks of proxies whose X-Forwarded-For is believed, several joined by commas." unit:"CIDR"`
 	Profiles           bool          `default:"false" help:"Serve Go profiles at /debug/pprof/ of the ops address."`
 }
 
@@ -73,6 +76,18 @@ type BlobConfig struct {
 // KeyConfig is what cursors are signed and cached values are sealed with.
 type KeyConfig struct {
 	Secret string `default:"" help:"32 random bytes in base64, the same for all processes; empty makes them once, in ward.key of the data folder." unit:"base64" secret:"all"`
+}
+
+// MailConfig is how mails leave.
+type MailConfig struct {
+	URL  string `default:"" help:"smtp://USER:PASSWORD@HOST:PORT (with STARTTLS) or smtps://...; empty keeps mails as files in mail of the data folder." unit:"URL" secret:"url"`
+	From string `default:"ward@localhost" help:"Sender of mails." unit:"address"`
+}
+
+// SignInConfig is how people sign in, for all tenants.
+type SignInConfig struct {
+	HashWorkers      int  `default:"0" help:"Password hashes computed at once; 0 takes half of the CPUs." unit:"hashes"`
+	PrivateProviders bool `default:"false" help:"Tenants' own OpenID providers may be at private addresses."`
 }
 
 // LogConfig is what is written to standard error.

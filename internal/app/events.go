@@ -86,3 +86,12 @@ func (m *guardMeter) Breaker(to, state string) {
 	value := map[string]float64{"open": 1, "half-open": 0.5}[state]
 	m.breakers.WithLabelValues(to).Set(value)
 }
+
+// peopleMeter counts what becomes of accounts.
+type peopleMeter struct{ activated prometheus.Counter }
+
+func newPeopleMeter(m *observe.Metrics) *peopleMeter {
+	return &peopleMeter{activated: m.Counter("ward_activations_total", "Passwords that were hashed in their turn.").WithLabelValues()}
+}
+
+func (m *peopleMeter) Activated(n int) { m.activated.Add(float64(n)) }

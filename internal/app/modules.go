@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"strings"
-	"time"
 
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
@@ -12,8 +10,8 @@ import (
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/identity/oauth"
-	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/journal"
+	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/tenancy"
 )
@@ -23,7 +21,8 @@ func (a *App) modules() []module.Module {
 	return []module.Module{
 		a.Tenants.Module(),  // the directory of tenants
 		a.Tokens.Module(),   // who is asking
-		a.Sessions.Module(), // people, and where they are signed in
+		a.People.Module(),   // people, and where they are signed in
+		a.signIn.Module(),   // the pages to sign in
 		a.OAuth.Module(),    // apps, and what people let them do
 		a.Audit.Module(),    // who did what
 		journal.Module(),    // where long work goes on
@@ -36,8 +35,11 @@ func (a *App) build() (err error) {
 	b := a.Backends
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
-	a.Sessions = people.NewSessions(people.SessionDeps{DB: b.DB, Clock: a.clock, Log: a.log, Secure: strings.HasPrefix(a.Config.HTTP.PublicURL, "https:"), Limits: a.sessionLimits})
 	if a.Audit, err = audit.New(audit.Deps{DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants}); err != nil {
+		return err
+	}
+	a.lanes = limit.NewLanes(limit.Options{Ceiling: a.Config.HTTP.Concurrency, Queue: a.Config.HTTP.Queue, Wait: a.Config.HTTP.QueueWait})
+	if err := a.buildPeople(); err != nil {
 		return err
 	}
 	if err := a.buildOAuth(); err != nil {
@@ -54,19 +56,4 @@ func (a *App) build() (err error) {
 		},
 	})
 	return err
-}
-
-// sessionLimits are how long sessions of the scope's tenant last.
-func (a *App) sessionLimits(ctx context.Context) (people.Limits, error) {
-	l := people.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour}
-	settings, err := a.Tenants.Settings(ctx)
-	if err == nil && settings.SignIn != nil {
-		if m := settings.SignIn.IdleMinutes; m > 0 {
-			l.Idle = time.Duration(m) * time.Minute
-		}
-		if h := settings.SignIn.AbsoluteHours; h > 0 {
-			l.Absolute = time.Duration(h) * time.Hour
-		}
-	}
-	return l, err
 }

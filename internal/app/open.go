@@ -43,7 +43,7 @@ type Backends struct {
 
 // keys are derived from key.secret, one for each purpose.
 type keys struct {
-	cursor, seal, oauth, audit []byte
+	cursor, seal, oauth, audit, people []byte
 }
 
 // opener opens backends one after another and closes what it opened when one fails.
@@ -171,7 +171,7 @@ func (o opener) keys() (keys, error) {
 		err = errors.Join(err, deriveErr)
 		return k
 	}
-	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values"), oauth: derive("ward oauth"), audit: derive("ward audit")}
+	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values"), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
 	return k, err
 }
 

@@ -46,6 +46,9 @@ const (
 // Activation is the ticket of the password that the attempt waits for; "" when it waits for none.
 func (a *Attempt) Activation() string { return a.data.Ticket }
 
+// SteppingUp says whether somebody who is signed in shows the second factor again or sets up another.
+func (a *Attempt) SteppingUp() bool { return a.data.StepUp }
+
 func noAttempt() error {
 	return fault.Unauthenticated("the sign-in took too long or was begun elsewhere: begin again")
 }

@@ -239,7 +239,7 @@ func (p *People) maySetUp(ctx context.Context, r *http.Request, a *Attempt, who 
 		s, err := p.deps.Sessions.Find(ctx, r)
 		fresh := false
 		if err == nil {
-			fresh, err = p.mayChange(ctx, s)
+			fresh, err = p.MayChange(ctx, s)
 		}
 		if err == nil && (s.account.ID != who.ID || !fresh) {
 			err = fault.Denied("show your second factor first")
@@ -253,9 +253,9 @@ func (p *People) maySetUp(ctx context.Context, r *http.Request, a *Attempt, who 
 	return err
 }
 
-// mayChange says whether whoever is signed in may change how they sign in: the second factor was shown lately, or, where there is none, the
+// MayChange says whether whoever is signed in may change how they sign in: the second factor was shown lately, or, where there is none, the
 // sign-in was lately.
-func (p *People) mayChange(ctx context.Context, s Session) (bool, error) {
+func (p *People) MayChange(ctx context.Context, s Session) (bool, error) {
 	if s.FreshSecondFactor(setUpWithin) {
 		return true, nil
 	}
@@ -267,16 +267,16 @@ func (p *People) mayChange(ctx context.Context, s Session) (bool, error) {
 const setUpWithin = 10 * time.Minute
 
 // Protect begins an attempt in which somebody who is signed in sets up another second factor. It returns fault.Denied when theirs was not shown lately.
-func (p *People) Protect(ctx context.Context, w http.ResponseWriter, r *http.Request, s Session) (a Attempt, err error) {
+func (p *People) Protect(ctx context.Context, w http.ResponseWriter, r *http.Request, s Session) (err error) {
 	defer fault.Op(&err, "people.Protect", s.ID)
-	if fresh, err := p.mayChange(ctx, s); err != nil || !fresh {
-		if err == nil {
-			err = fault.Denied("show your second factor first")
-		}
-		return a, err
+	fresh, err := p.MayChange(ctx, s)
+	if err != nil {
+		return err
 	}
-	a = Attempt{PersonID: s.account.ID, Methods: s.AMR, data: attemptData{StepUp: true}}
-	return a, p.begin(ctx, w, r, &a)
+	if !fresh {
+		return fault.Denied("show your second factor first")
+	}
+	return p.begin(ctx, w, r, &Attempt{PersonID: s.account.ID, Methods: s.AMR, data: attemptData{StepUp: true}})
 }
 
 // RemoveApp takes the authenticator app away. It returns fault.Conflict when nothing else would be left as a second factor, where one is needed.

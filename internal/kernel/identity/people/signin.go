@@ -96,7 +96,7 @@ func (p *People) Password(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	a := Attempt{PersonID: who.ID, Methods: []string{ByPassword}, Back: back}
 	if old, err := p.Attempt(ctx, r); err == nil && old.PersonID == who.ID && slices.Contains(old.Methods, ByPasskey) {
-		a.Methods = append(a.Methods, old.Methods...) // the passkey came first
+		a.Methods, a.Back = append(a.Methods, old.Methods...), old.Back // the passkey came first
 	}
 	if err := p.begin(ctx, w, r, &a); err != nil {
 		return 0, err
@@ -270,4 +270,9 @@ func (p *People) Recover(ctx context.Context, r *http.Request, email string) (er
 		}
 		return nil
 	})
+}
+
+// Noted records something that whoever is signed in did.
+func (p *People) Noted(ctx context.Context, action audit.Action, s Session) error {
+	return p.deps.Audit.Record(ctx, audit.Event{Action: action, By: s.Principal(), Type: "Person", ID: s.account.ID})
 }
