@@ -33,11 +33,18 @@ Ward is ready. Everybody in it is made up.
   FHIR base    {{(index .Tenants 0).FHIR}}
   Health       {{.Ops}}/readyz
   Metrics      {{.Ops}}/metrics
+  Sign in      {{.Base}}/t/{{(index .Tenants 0).Slug}}/signin
   All of this  {{.File}} (and a token per role; a second tenant, {{(index .Tenants 1).Slug}})
 
 A clinician's token:
 
   TOKEN={{.Tokens.clinician}}
+
+People who can sign in, all with the password {{(index .People 0).Password}}:
+{{range .People}}
+  {{printf "%-10s" .Role}} {{.Email}}{{end}}
+
+The code that is asked for besides: ward person code EMAIL
 
 Worth trying:
 
@@ -67,7 +74,7 @@ func (c *demoCmd) Run(ctx context.Context, w *world) error {
 	progress := newBar(w, "Loading made-up patients", -1)
 	var loaded int
 	err = app.Run(ctx, config, app.Options{
-		Version: version, Log: observe.NewLogger(w.err, level, true),
+		Version: version, Log: observe.NewLogger(w.err, level, true), HashCommand: hashCommand(),
 		Prepare: func(ctx context.Context, a *app.App) error {
 			defer progress.finish()
 			return a.FillDemo(ctx, func(read, total int64, r app.ImportReport) {

@@ -32,12 +32,14 @@ type cli struct {
 	Tenant     tenantCmd     `cmd:"" help:"Create and list tenants, suspend and resume them."`
 	Token      tokenCmd      `cmd:"" help:"Mint, list and revoke tokens."`
 	Client     clientCmd     `cmd:"" help:"Register, list and delete apps and backend services."`
+	Person     personCmd     `cmd:"" help:"Invite people, list and disable them, end their sessions."`
 	Routes     routesCmd     `cmd:"" help:"Print every route with its lane, permission and objective."`
 	Config     configCmd     `cmd:"" help:"Look at the configuration."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the databases up to date."`
 	Doctor     doctorCmd     `cmd:"" help:"Check every backend and say what is wrong."`
 	Deadletter deadletterCmd `cmd:"" help:"List, replay and discard events that could not be handled."`
 	Load       loadCmd       `cmd:"" help:"Measure a running server beside the limits of the machine."`
+	Hash       hashCmd       `cmd:"" name:"hash-passwords" hidden:"" help:"Compute password hashes for another process of this program."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

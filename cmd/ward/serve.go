@@ -36,5 +36,5 @@ func (c *serveCmd) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	log := observe.NewLogger(w.err, level, c.Log.Format == "text")
-	return app.Run(ctx, c.Config, app.Options{Version: version, Log: log})
+	return app.Run(ctx, c.Config, app.Options{Version: version, Log: log, HashCommand: hashCommand()})
 }

@@ -23,6 +23,17 @@ type Demo struct {
 	Tenants  []DemoTenant      `json:"tenants"`
 	Operator string            `json:"operator"` // a token for /admin
 	Tokens   map[string]string `json:"tokens"`   // of the first tenant, by role
+	People   []DemoPerson      `json:"people"`   // of the first tenant
+}
+
+// DemoPerson is somebody who can sign in.
+type DemoPerson struct {
+	Role     string `json:"role"`
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	Secret   string `json:"secret"` // of the authenticator app, in base32
+	Person   string `json:"person,omitempty"`
+	SignIn   string `json:"signIn"`
 }
 
 // DemoTenant is one of the demo's tenants.
@@ -101,6 +112,9 @@ func (a *App) WriteDemo(ctx context.Context) (Demo, error) {
 	}
 	d.Tokens = d.Tenants[0].Tokens
 	var err error
+	if d.People, err = a.demoPeople(ctx, d, earlier.People); err != nil {
+		return d, err
+	}
 	if d.Operator, err = token(scope.Tenant{}, access.Operator, earlier.Operator); err != nil {
 		return d, err
 	}

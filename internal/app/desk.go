@@ -31,6 +31,12 @@ type Desk interface {
 	Client(ctx context.Context, tenant, id string) (oauth.Client, error)
 	DeleteClient(ctx context.Context, tenant, id string) error
 
+	// InvitePerson makes an account; the others look after accounts by id or e-mail address.
+	InvitePerson(ctx context.Context, tenant string, i PersonInvitation) (PersonEntry, error)
+	ListPeople(ctx context.Context, tenant string) ([]PersonEntry, error)
+	ActOnPerson(ctx context.Context, tenant, who, act string, byHand bool) (PersonEntry, error)
+	PersonSessions(ctx context.Context, tenant, who string) ([]SessionEntry, error)
+
 	// Import stores what the sources hold in the tenant's records. See [ImportReport].
 	Import(ctx context.Context, tenant string, sources []ImportSource, o ImportOptions) (ImportReport, error)
 
@@ -180,6 +186,7 @@ type (
 func (a *App) controlMux() *http.ServeMux {
 	d := &localDesk{a}
 	mux := http.NewServeMux()
+	d.personOperations(mux)
 	operation(mux, "ping", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
 	operation(mux, "tenant-create", func(ctx context.Context, in tenantWire) (tenancy.Tenant, error) {
 		return d.CreateTenant(ctx, in.Slug, in.Name, in.Settings)

@@ -19,14 +19,14 @@ import (
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
 func (a *App) modules() []module.Module {
 	return []module.Module{
-		a.Tenants.Module(),  // the directory of tenants
-		a.Tokens.Module(),   // who is asking
-		a.People.Module(),   // people, and where they are signed in
-		a.signIn.Module(),   // the pages to sign in
-		a.OAuth.Module(),    // apps, and what people let them do
-		a.Audit.Module(),    // who did what
-		journal.Module(),    // where long work goes on
-		a.Records.Module(),  // clinical records: FHIR R4
+		a.Tenants.Module(), // the directory of tenants
+		a.Tokens.Module(),  // who is asking
+		a.People.Module(),  // people, and where they are signed in
+		a.signIn.Module(),  // the pages to sign in
+		a.OAuth.Module(),   // apps, and what people let them do
+		a.Audit.Module(),   // who did what
+		journal.Module(),   // where long work goes on
+		a.Records.Module(), // clinical records: FHIR R4
 	}
 }
 

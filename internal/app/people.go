@@ -35,7 +35,9 @@ func (a *App) buildPeople() (err error) {
 		DB: b.DB, Clock: a.clock, Log: a.log, Sessions: a.Sessions, Pool: a.hashes, Settings: a.Tenants.Settings, Tenants: a.allTenants, Key: b.keys.people,
 		Mailer: mailer, Audit: a.Audit, BaseURL: a.publicURL, Proxies: proxies, Provider: people.ProviderClient(a.Config.SignIn.PrivateProviders),
 		Metrics: newPeopleMeter(a.metrics),
-		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error { return a.Outbox.Enqueue(ctx, tx, events...) },
+		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error {
+			return a.Outbox.Enqueue(ctx, tx, events...)
+		},
 		Load: func() int {
 			running, waiting, _ := a.lanes.Count(module.Interactive)
 			return running + waiting

@@ -211,7 +211,7 @@ func retryAfter(w http.ResponseWriter, err error) {
 
 // again shows a form once more with what was wrong with it. Faults that are not about the form are returned.
 func formProblem(w http.ResponseWriter, err error) (status int, text string, ok bool) {
-	switch code := fault.CodeOf(err); code { //nolint:exhaustive // the others are not about the form
+	switch code := fault.CodeOf(err); code {
 	case fault.CodeUnauthenticated, fault.CodeUnprocessable, fault.CodeInvalid, fault.CodeExhausted, fault.CodeConflict:
 		retryAfter(w, err)
 		return code.Status(), fault.Message(err), true
@@ -309,6 +309,6 @@ func (p *Pages) asset(w http.ResponseWriter, r *http.Request) error {
 }
 
 func to(w http.ResponseWriter, r *http.Request, where string) error {
-	http.Redirect(w, r, where, http.StatusSeeOther)
+	http.Redirect(w, r, where, http.StatusSeeOther) //nolint:gosec // our own path, SafeReturn's, or the tenant's provider
 	return nil
 }

@@ -83,8 +83,8 @@ func (p *Pool) Close() {
 // Verify says whether the hash is the password's, and whether it was made with less than what the pool makes hashes with now. An empty hash takes the same time and is
 // nobody's. It returns fault.Exhausted when too many wait already.
 func (p *Pool) Verify(ctx context.Context, phc, password string) (ok, stale bool, err error) {
-	h, real := p.decoy, phc != ""
-	if real {
+	h, somebody := p.decoy, phc != ""
+	if somebody {
 		if h, err = Parse(phc); err != nil {
 			return false, false, err
 		}
@@ -93,7 +93,7 @@ func (p *Pool) Verify(ctx context.Context, phc, password string) (ok, stale bool
 	if err != nil {
 		return false, false, err
 	}
-	ok = h.equal(key) && real
+	ok = h.equal(key) && somebody
 	return ok, ok && h.Stale(p.options.Params), nil
 }
 

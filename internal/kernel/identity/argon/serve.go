@@ -22,10 +22,10 @@ func (h Hash) request(password string) ([]byte, error) {
 		return nil, fault.TooLarge("the password is too long")
 	}
 	b := make([]byte, 0, n)
-	b = binary.BigEndian.AppendUint32(b, uint32(n-4)) //nolint:gosec // at most mostRequest
+	b = binary.BigEndian.AppendUint32(b, uint32(n-4))
 	b = binary.BigEndian.AppendUint32(b, h.Memory)
 	b = binary.BigEndian.AppendUint32(b, h.Time)
-	b = append(b, h.Threads, byte(len(h.salt)))
+	b = append(b, h.Threads, byte(len(h.salt))) //nolint:gosec // at most 64
 	b = append(b, h.salt...)
 	return append(b, password...), nil
 }
@@ -34,7 +34,7 @@ func (h Hash) request(password string) ([]byte, error) {
 // the CPU.
 func Serve(in io.Reader, out io.Writer, gentle bool) error {
 	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(56 << 20) // two hashes of the default and what the program itself takes
+	debug.SetMemoryLimit(40 << 20) // one hash of the default, the next, and little more
 	if gentle {
 		giveWay()
 	}

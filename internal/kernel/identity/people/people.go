@@ -57,11 +57,11 @@ type Deps struct {
 	Mailer   Mailer
 	Enqueue  func(ctx context.Context, tx db.Tx, events ...module.Event) error
 	Audit    Audit
-	BaseURL  func() string                     // by which browsers come, without a closing slash
-	Load     func() (running int)              // interactive requests being worked on or waiting
-	Proxies  []netip.Prefix                    // whose X-Forwarded-For is believed
-	Provider *http.Client                      // how tenants' own providers are reached; see ProviderClient
-	Metrics  interface{ Activated(n int) }     // nil for none
+	BaseURL  func() string                 // by which browsers come, without a closing slash
+	Load     func() (running int)          // interactive requests being worked on or waiting
+	Proxies  []netip.Prefix                // whose X-Forwarded-For is believed
+	Provider *http.Client                  // how tenants' own providers are reached; see ProviderClient
+	Metrics  interface{ Activated(n int) } // nil for none
 }
 
 // People knows the accounts of all tenants and signs them in. It is safe for use by many goroutines.

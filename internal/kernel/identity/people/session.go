@@ -34,9 +34,10 @@ type Session struct {
 
 	SecondAt time.Time // when the second factor was last shown; zero: never
 
-	account Person
-	hash    [32]byte
-	now     func() time.Time
+	account   Person
+	principal scope.Principal // with its rights worked out
+	hash      [32]byte
+	now       func() time.Time
 }
 
 // FreshSecondFactor says whether the second factor was shown within that time, for what must not be done by whoever finds a browser open.
@@ -48,9 +49,7 @@ func (s Session) FreshSecondFactor(within time.Duration) bool {
 func (s Session) Account() Person { return s.account }
 
 // Principal is who asks by this session.
-func (s Session) Principal() scope.Principal {
-	return scope.Principal{ID: s.UserID, Role: s.Role, Person: s.Person, Patients: s.Patients, Sensitive: s.Sensitive, Session: s.ID}
-}
+func (s Session) Principal() scope.Principal { return s.principal }
 
 // acr grades the methods.
 func acr(methods []string) string {

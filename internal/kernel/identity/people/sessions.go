@@ -18,6 +18,7 @@ import (
 	"ward/internal/base/id"
 	"ward/internal/base/recent"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/access"
 )
 
 // Limits are how long sessions of a tenant last.
@@ -171,6 +172,9 @@ func (s *Sessions) query(ctx context.Context, q db.Querier, where string, args .
 		copy(x.hash[:], r.Bytes(6))
 		x.ACR = acr(x.AMR)
 		x.UserID, x.Role, x.Person, x.Patients, x.Sensitive = x.account.UserID(), x.account.Role, x.account.Reference, x.account.Patients, x.account.Sensitive
+		x.principal = x.account.principal()
+		x.principal.Session = x.ID
+		x.principal = access.WithRights(x.principal)
 		found = append(found, x)
 		return nil
 	}, args...)
@@ -274,6 +278,22 @@ func (s *Sessions) List(ctx context.Context, personID string) (found []Session, 
 		return err
 	})
 	return found, err
+}
+
+// Alive says whether the session with the id still is.
+func (s *Sessions) Alive(ctx context.Context, sessionID string) (alive bool, err error) {
+	defer fault.Op(&err, "people.Alive", sessionID)
+	limits, err := s.deps.Limits(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := s.deps.Clock.Now()
+	err = s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
+		found, err := s.query(ctx, q, "s.id = $1 AND s.created > $2 AND s.seen > $3", sessionID, now.Add(-limits.Absolute).UnixMilli(), now.Add(-limits.Idle).UnixMilli())
+		alive = len(found) == 1 && found[0].account.State == Active
+		return err
+	})
+	return alive, err
 }
 
 // Revoke ends one of the person's sessions. It returns fault.NotFound when they have none with the id.
