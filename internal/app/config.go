@@ -14,6 +14,7 @@ type Config struct {
 	Cache  CacheConfig  `embed:"" prefix:"cache-" group:"Cache"`
 	Blob   BlobConfig   `embed:"" prefix:"blob-" group:"Blobs"`
 	Key    KeyConfig    `embed:"" prefix:"key-" group:"Keys"`
+	Seal   SealConfig   `embed:"" prefix:"seal-" group:"Keys"`
 	Mail   MailConfig   `embed:"" prefix:"mail-" group:"Mail and sign-in"`
 	SignIn SignInConfig `embed:"" prefix:"sign-in-" group:"Mail and sign-in"`
 	Log    LogConfig    `embed:"" prefix:"log-" group:"Log and traces"`
@@ -88,6 +89,13 @@ type MailConfig struct {
 type SignInConfig struct {
 	HashWorkers      int  `default:"0" help:"Password hashes computed at once; 0 takes half of the CPUs." unit:"hashes"`
 	PrivateProviders bool `default:"false" help:"Tenants' own OpenID providers may be at private addresses."`
+}
+
+// SealConfig is what tenants' data are encrypted with.
+type SealConfig struct {
+	KMS string `default:"" help:"Key service that wraps tenants' keys: file:FOLDER, secret: (derived from key.secret) or vault://TOKEN@HOST:8200/transit/ward-; empty is file: and keys in the data folder, or secret: when key.secret is set." unit:"URL" secret:"url" name:"kms"`
+	Old string `default:"" help:"Key service that wrapped them before, until ward seal rewrap has run; secret:BASE64 is a former key.secret." unit:"URL" secret:"url"`
+	Off bool   `default:"false" help:"Keep new data in the clear. For measurements only."`
 }
 
 // LogConfig is what is written to standard error.

@@ -19,14 +19,15 @@ import (
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
 func (a *App) modules() []module.Module {
 	return []module.Module{
-		a.Tenants.Module(), // the directory of tenants
-		a.Tokens.Module(),  // who is asking
-		a.People.Module(),  // people, and where they are signed in
-		a.signIn.Module(),  // the pages to sign in
-		a.OAuth.Module(),   // apps, and what people let them do
-		a.Audit.Module(),   // who did what
-		journal.Module(),   // where long work goes on
-		a.Records.Module(), // clinical records: FHIR R4
+		a.Backends.Seal.Module(), // the keys of each tenant
+		a.Tenants.Module(),       // the directory of tenants
+		a.Tokens.Module(),        // who is asking
+		a.People.Module(),        // people, and where they are signed in
+		a.signIn.Module(),        // the pages to sign in
+		a.OAuth.Module(),         // apps, and what people let them do
+		a.Audit.Module(),         // who did what
+		journal.Module(),         // where long work goes on
+		a.Records.Module(),       // clinical records: FHIR R4
 	}
 }
 
@@ -47,7 +48,7 @@ func (a *App) build() (err error) {
 	}
 	a.Verifier = identity.NewVerifier(a.Tokens, identity.Kind{Prefix: oauth.AccessPrefix, Minter: a.OAuth})
 	a.Records, err = records.New(records.Deps{
-		DB: b.DB, Cache: b.Cache, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
+		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
 		Tenants: a.allTenants,
 		Settings: func(ctx context.Context) (records.Settings, error) {

@@ -27,6 +27,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/kernel/resilience"
+	"ward/internal/kernel/seal"
 )
 
 // Backends are what the domains work on, opened by the URLs of the configuration.
@@ -35,6 +36,7 @@ type Backends struct {
 	Bus   *bus.Bus
 	Cache *cache.Cache
 	Blobs *blob.Store
+	Seal  *seal.Keys // of all tenants
 
 	tier      *redis.Tier // nil without a second tier
 	closeBlob func() error
@@ -43,7 +45,7 @@ type Backends struct {
 
 // keys are derived from key.secret, one for each purpose.
 type keys struct {
-	cursor, seal, oauth, audit, people []byte
+	cursor, seal, kms, oauth, audit, people []byte
 }
 
 // opener opens backends one after another and closes what it opened when one fails.
@@ -66,6 +68,9 @@ func (o opener) open(ctx context.Context) (b *Backends, err error) {
 		return b, err
 	}
 	if b.keys, err = o.keys(); err != nil {
+		return b, err
+	}
+	if b.Seal, err = o.seal(b); err != nil {
 		return b, err
 	}
 	if b.Bus, err = o.bus(ctx); err != nil {
@@ -171,7 +176,7 @@ func (o opener) keys() (keys, error) {
 		err = errors.Join(err, deriveErr)
 		return k
 	}
-	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values"), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
+	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values"), kms: derive(kmsPurpose), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
 	return k, err
 }
 

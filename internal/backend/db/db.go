@@ -13,6 +13,7 @@ import (
 type DB struct {
 	driver Driver
 	gate   gate
+	before func(ctx context.Context)
 
 	reads, writes, failures atomic.Int64
 }
@@ -23,6 +24,10 @@ func New(driver Driver) *DB {
 	d.gate.idle = make(chan struct{})
 	return d
 }
+
+// Before has fn called at the begin of every Read, Snapshot and Write of a tenant's database, when no connection is held: to have ready in memory what
+// fn of those would have to look up in another database. Call it before the database is used.
+func (d *DB) Before(fn func(ctx context.Context)) { d.before = fn }
 
 // Read runs fn with statements that each see their own snapshot.
 func (d *DB) Read(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
@@ -150,6 +155,9 @@ func (d *DB) enter(ctx context.Context) (Place, error) {
 	}
 	if err := Ended(ctx); err != nil {
 		return at, err
+	}
+	if d.before != nil && !at.System {
+		d.before(ctx)
 	}
 	if !d.gate.enter() {
 		return at, errClosed()

@@ -2,8 +2,11 @@ package records
 
 import (
 	"bytes"
+	"context"
 	"embed"
+	"encoding/binary"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,9 +15,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"ward/internal/base/fault"
+	"ward/internal/kernel/seal"
 )
 
-// A stored body begins with a byte that says how the rest is packed. Dictionaries are part of the format: a number,
+// A stored body begins with a byte that says how the rest is packed, or with seal.Sealed when that is sealed. Dictionaries are part of the format: a number,
 // once released, keeps its bytes for ever; a better dictionary gets a new number.
 const (
 	packedPlain  byte = 0
@@ -75,29 +79,64 @@ func readDictionary(name string) *s2.Dict {
 	return s2.MakeDict(b.Bytes(), nil)
 }
 
-// pack returns json packed for storage.
-func (p *packer) pack(typ string, json []byte) []byte {
+// pack appends to dst json as it is stored, sealing aside.
+func (p *packer) pack(dst []byte, typ string, json []byte) []byte {
 	if d := p.byType[typ]; d != nil {
 		if dict := d.load(); dict != nil {
-			scratch, _ := p.scratch.Get().(*[]byte)
-			if scratch == nil {
-				scratch = new([]byte)
-			}
-			if room := s2.MaxEncodedLen(len(json)); cap(*scratch) < room {
-				*scratch = make([]byte, room)
-			}
-			packed := dict.Encode((*scratch)[:cap(*scratch)], json)
-			body := make([]byte, 2, 2+len(packed))
-			body[0], body[1] = packedS2Dict, d.number
-			body = append(body, packed...)
-			p.scratch.Put(scratch)
-			return body
+			dst = append(dst, packedS2Dict, d.number)
+			dst = slices.Grow(dst, s2.MaxEncodedLen(len(json)))
+			return dst[:len(dst)+len(dict.Encode(dst[len(dst):cap(dst)], json))] // it encodes in place where there is room
 		}
 	}
 	if len(json) < 64 {
-		return append([]byte{packedPlain}, json...)
+		return append(append(dst, packedPlain), json...)
 	}
-	return append([]byte{packedS2}, s2.Encode(nil, json)...)
+	dst = slices.Grow(append(dst, packedS2), s2.MaxEncodedLen(len(json)))
+	return dst[:len(dst)+len(s2.Encode(dst[len(dst):cap(dst)], json))]
+}
+
+// sealed returns a version's body for storage, packed and then sealed. It opens for this version of this resource only.
+func (p *packer) sealed(key *seal.Key, v *Version) []byte {
+	scratch := p.borrow()
+	defer p.scratch.Put(scratch)
+	*scratch = p.pack((*scratch)[:0], v.Type, v.JSON)
+	if key.Off() {
+		return bytes.Clone(*scratch)
+	}
+	return key.Seal(make([]byte, 0, len(*scratch)+seal.Overhead), *scratch, versionLabel(v.RID, v.Number))
+}
+
+func (p *packer) borrow() *[]byte {
+	if scratch, ok := p.scratch.Get().(*[]byte); ok {
+		return scratch
+	}
+	return new([]byte)
+}
+
+// versionLabel is what a version's body is bound to. A superseded version moves to the history as it is.
+func versionLabel(rid, number int64) []byte {
+	label := make([]byte, 0, 24)
+	label = append(label, "records/"...)
+	label = binary.BigEndian.AppendUint64(label, uint64(rid))   //nolint:gosec // the bits on purpose
+	return binary.BigEndian.AppendUint64(label, uint64(number)) //nolint:gosec // the bits on purpose
+}
+
+// unseal returns the JSON of a version's stored body, in memory of its own.
+func (s *Service) unseal(ctx context.Context, rid, number int64, body []byte) ([]byte, error) {
+	if len(body) == 0 || body[0] != seal.Sealed {
+		return s.packer.unpack(body)
+	}
+	key, err := s.keys.For(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scratch := s.packer.borrow()
+	defer s.packer.scratch.Put(scratch)
+	*scratch, err = key.Open((*scratch)[:0], body, versionLabel(rid, number))
+	if err != nil {
+		return nil, fault.Internal("a stored body does not open").With(err)
+	}
+	return s.packer.unpack(*scratch)
 }
 
 // unpack returns the JSON of a stored body in memory of its own.

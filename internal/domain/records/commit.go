@@ -95,7 +95,7 @@ func (s *Service) apply(ctx context.Context, tx db.Tx, cs []*Change) (errs []err
 			touched = append(touched, slots[i])
 		}
 	}
-	rows, err := s.rows(touched, s.parameters.current(ctx))
+	rows, err := s.rows(ctx, touched, s.parameters.current(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (s *Service) slots(ctx context.Context, tx db.Tx, cs []*Change) ([]*slot, e
 		Keys: []db.Column{db.Col("type", types), db.Col("id", ids)}, ForUpdate: true,
 	}, func(i int, r db.Row) error {
 		sl := named[i]
-		v, err := s.scanVersion(r, sl.typ, sl.id)
+		v, err := s.scanVersion(ctx, r, sl.typ, sl.id)
 		if err != nil {
 			return err
 		}
@@ -160,14 +160,11 @@ func (s *Service) slots(ctx context.Context, tx db.Tx, cs []*Change) ([]*slot, e
 }
 
 // scanVersion reads the columns rid, version, seq, op, body.
-func (s *Service) scanVersion(r db.Row, typ, resourceID string) (*Version, error) {
-	json, err := s.packer.unpack(r.Bytes(4))
-	if err != nil {
-		return nil, err
-	}
-	return &Version{
-		Type: typ, ID: resourceID, RID: r.Int64(0), Number: r.Int64(1), Seq: r.Int64(2), Op: opAt(r, 3), JSON: json,
-	}, nil
+func (s *Service) scanVersion(ctx context.Context, r db.Row, typ, resourceID string) (*Version, error) {
+	v := &Version{Type: typ, ID: resourceID, RID: r.Int64(0), Number: r.Int64(1), Seq: r.Int64(2), Op: opAt(r, 3)}
+	var err error
+	v.JSON, err = s.unseal(ctx, v.RID, v.Number, r.Bytes(4))
+	return v, err
 }
 
 // step carries one change out on its slot, in memory.
@@ -223,7 +220,7 @@ func (s *Service) unannounced(ctx context.Context, tx db.Tx, cs []*Change, slots
 		sl.searched = true
 		const most = 64
 		err := tx.Query(ctx, versionsDown, func(r db.Row) error {
-			v, err := s.scanVersion(r, sl.typ, sl.id)
+			v, err := s.scanVersion(ctx, r, sl.typ, sl.id)
 			if err != nil {
 				return err
 			}

@@ -378,7 +378,7 @@ func (s *Service) byID(ctx context.Context, q db.Querier, typ string, ids []stri
 		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"},
 		Keys: []db.Column{db.Col("type", types), db.Col("id", keys)},
 	}, func(i int, r db.Row) error {
-		v, err := s.scanVersion(r, typ, ids[i])
+		v, err := s.scanVersion(ctx, r, typ, ids[i])
 		if err == nil && !v.Deleted() {
 			found[i] = v
 		}

@@ -76,7 +76,7 @@ func (s *Service) history(ctx context.Context, q db.Querier, h historyQuery) (pa
 	limit := h.count + 1
 	var found []*Version
 	add := func(r db.Row) error {
-		v, err := s.scanVersion(r, s.definitions.TypeName(int16(r.Int64(5))), decodeID(r.Bytes(6))) //nolint:gosec // stored from an int16
+		v, err := s.scanVersion(ctx, r, s.definitions.TypeName(int16(r.Int64(5))), decodeID(r.Bytes(6))) //nolint:gosec // stored from an int16
 		if err == nil {
 			found = append(found, v)
 		}

@@ -76,7 +76,7 @@ func TestParameter_OfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, s *Service, ctx context.Context) {
 		other, err := New(Deps{
-			DB: s.db, Cache: s.answers.cache, Definitions: s.definitions, Validator: s.validator, Standard: s.standard, Clock: s.clock, Log: s.log,
+			DB: s.db, Cache: s.answers.cache, Keys: s.keys, Definitions: s.definitions, Validator: s.validator, Standard: s.standard, Clock: s.clock, Log: s.log,
 			CursorKey: s.cursorKey, Settings: s.settings, Version: s.version,
 		})
 		if err != nil {

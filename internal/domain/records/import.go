@@ -237,7 +237,7 @@ func (s *Service) unchanged(ctx context.Context, q db.Querier, cs []*Change) (ma
 		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"},
 		Keys: []db.Column{db.Col("type", types), db.Col("id", keys)},
 	}, func(i int, r db.Row) error {
-		v, err := s.scanVersion(r, named[i].Type, named[i].ID)
+		v, err := s.scanVersion(ctx, r, named[i].Type, named[i].ID)
 		if err == nil && !v.Deleted() && bytes.Equal(v.JSON, stampAs(named[i], v)) {
 			same[named[i]] = true
 		}

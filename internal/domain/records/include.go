@@ -115,7 +115,7 @@ func (in *includer) forward(ctx context.Context, include search.Include, from []
 		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"},
 		Keys: []db.Column{db.Col("type", types), db.Col("id", ids)},
 	}, func(i int, r db.Row) error {
-		v, err := in.e.s.scanVersion(r, names[i], decodeID(ids[i]))
+		v, err := in.e.s.scanVersion(ctx, r, names[i], decodeID(ids[i]))
 		if err != nil || v.Deleted() {
 			return err
 		}

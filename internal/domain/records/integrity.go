@@ -126,7 +126,7 @@ func (g *referenceCheck) lookUp(ctx context.Context, keys []string) error {
 			return nil
 		}
 		typ, id, _ := cutReference(keys[i])
-		v, err := g.s.scanVersion(r, typ, id)
+		v, err := g.s.scanVersion(ctx, r, typ, id)
 		g.there[keys[i]] = v
 		return err
 	})

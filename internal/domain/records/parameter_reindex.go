@@ -305,12 +305,12 @@ func (p *parameters) indexThese(ctx context.Context, tx db.Tx, param *search.Par
 		doc  jsontape.Doc
 	)
 	err := tx.Lookup(ctx, db.Lookup{
-		Table: "records_resource", Want: []string{"op", "body"}, Keys: []db.Column{db.Col("rid", rids)}, ForUpdate: true,
+		Table: "records_resource", Want: []string{"op", "body", "version"}, Keys: []db.Column{db.Col("rid", rids)}, ForUpdate: true,
 	}, func(i int, r db.Row) error {
 		if r.Int64(0) == int64(OpDelete) {
 			return nil
 		}
-		json, err := p.s.packer.unpack(r.Bytes(1))
+		json, err := p.s.unseal(ctx, rids[i], r.Int64(2), r.Bytes(1))
 		if err != nil {
 			return err
 		}

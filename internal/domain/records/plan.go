@@ -205,7 +205,7 @@ func (e *engine) atOnce(ctx context.Context, typ string, conditions []condition,
 		if !r.Holds(row.Bytes(6)) {
 			return nil
 		}
-		v, err := e.s.scanCandidate(row, typ)
+		v, err := e.s.scanCandidate(ctx, row, typ)
 		if err == nil {
 			rids, read[v.RID] = append(rids, v.RID), v
 		}

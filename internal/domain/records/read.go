@@ -59,7 +59,7 @@ func (s *Service) Read(ctx context.Context, typ, id string) (*Version, error) {
 func (s *Service) read(ctx context.Context, q db.Querier, typ, id string) (*Version, error) {
 	var v *Version
 	err := q.Query(ctx, selectByID, func(r db.Row) (err error) {
-		v, err = s.scanVersion(r, typ, id)
+		v, err = s.scanVersion(ctx, r, typ, id)
 		return err
 	}, s.number(typ), encodeID(id))
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Service) versionRead(ctx context.Context, q db.Querier, typ, id string,
 	}
 	var old *Version
 	scan := func(r db.Row) (err error) {
-		old, err = s.scanVersion(r, typ, id)
+		old, err = s.scanVersion(ctx, r, typ, id)
 		return err
 	}
 	if number == 1 {

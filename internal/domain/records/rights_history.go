@@ -125,7 +125,7 @@ func (j *historyJudge) learn(ctx context.Context, q db.Querier, versions []*Vers
 	err := q.Lookup(ctx, db.Lookup{
 		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"}, Keys: []db.Column{db.Col("rid", rids)},
 	}, func(i int, r db.Row) (err error) {
-		current[i], err = j.s.scanVersion(r, named[i].Type, named[i].ID)
+		current[i], err = j.s.scanVersion(ctx, r, named[i].Type, named[i].ID)
 		return err
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *Service) standing(ctx context.Context, q db.Querier, v *Version, a acce
 	}
 	var last *Version
 	err := q.Query(ctx, versionsDown, func(row db.Row) error {
-		old, err := s.scanVersion(row, v.Type, v.ID)
+		old, err := s.scanVersion(ctx, row, v.Type, v.ID)
 		if err == nil && !old.Deleted() {
 			last, err = old, db.Stop
 		}

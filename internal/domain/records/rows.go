@@ -10,6 +10,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/seal"
 )
 
 // entries are the rows of all indexes for one version of a resource.
@@ -53,7 +54,11 @@ type rowSet struct {
 
 // rows computes them. now is the tenant's registry, nil when that is not known: a search parameter that was added after
 // a change was prepared must be indexed too.
-func (s *Service) rows(touched []*slot, now *search.Registry) (*rowSet, error) {
+func (s *Service) rows(ctx context.Context, touched []*slot, now *search.Registry) (*rowSet, error) {
+	key, err := s.keys.For(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows := new(rowSet)
 	for _, sl := range touched {
 		registry := sl.last.registry
@@ -64,13 +69,13 @@ func (s *Service) rows(touched []*slot, now *search.Registry) (*rowSet, error) {
 			}
 		}
 		for i := range sl.replaced {
-			rows.history.add(s, &sl.replaced[i], nil)
+			rows.history.add(s, key, &sl.replaced[i], nil)
 		}
 		var before, after entries
 		if sl.found == nil {
-			rows.created.add(s, sl.current, encodeID(sl.id))
+			rows.created.add(s, key, sl.current, encodeID(sl.id))
 		} else {
-			rows.updated.add(s, sl.current, encodeID(sl.id))
+			rows.updated.add(s, key, sl.current, encodeID(sl.id))
 			if !sl.found.Deleted() {
 				doc := new(jsontape.Doc)
 				if err := doc.Parse(sl.found.JSON); err != nil {
@@ -171,7 +176,7 @@ type resourceRows struct {
 	ids, bodies          [][]byte
 }
 
-func (r *resourceRows) add(s *Service, v *Version, idKey []byte) {
+func (r *resourceRows) add(s *Service, key *seal.Key, v *Version, idKey []byte) {
 	r.rids = append(r.rids, v.RID)
 	r.versions = append(r.versions, v.Number)
 	r.seqs = append(r.seqs, v.Seq)
@@ -180,7 +185,7 @@ func (r *resourceRows) add(s *Service, v *Version, idKey []byte) {
 	r.ids = append(r.ids, idKey)
 	var body []byte
 	if !v.Deleted() {
-		body = s.packer.pack(v.Type, v.JSON)
+		body = s.packer.sealed(key, v)
 	}
 	r.bodies = append(r.bodies, body)
 }

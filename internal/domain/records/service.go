@@ -14,12 +14,14 @@ import (
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/format/fhir/validate"
+	"ward/internal/kernel/seal"
 )
 
 // Deps is what the record store is built on.
 type Deps struct {
 	DB          *db.DB
 	Cache       *cache.Cache
+	Keys        Keys // what bodies are sealed with
 	Definitions *spec.Definitions
 	Validator   *validate.Validator
 	Standard    *search.Registry // the parameters of the standard
@@ -36,6 +38,11 @@ type Deps struct {
 	// Opened gives the ids of patients whom the principal in ctx may see beside those in its care, because it broke the glass for
 	// them. It is asked at each request of a principal who is kept to its care, and answers from memory. nil: there are none.
 	Opened func(ctx context.Context) ([]string, error)
+}
+
+// Keys gives the key of the scope's tenant; kernel/seal's Keys is one.
+type Keys interface {
+	For(ctx context.Context) (*seal.Key, error)
 }
 
 // Settings are a tenant's choices.
@@ -63,6 +70,7 @@ type Service struct {
 	baseURL     string
 	security    func(base string) map[string]string
 
+	keys     Keys
 	packer   *packer
 	sequence *sequencer
 	flights  *flights
@@ -87,7 +95,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security,
-		packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
+		keys: d.Keys, packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()),
 	}
 	s.bundleRoom = int64(runtime.GOMAXPROCS(0)) * bundleRoom

@@ -36,8 +36,8 @@ const (
 )
 
 // scanCandidate reads the columns rid, version, seq, op, body, id.
-func (s *Service) scanCandidate(r db.Row, typ string) (*Version, error) {
-	return s.scanVersion(r, typ, decodeID(r.Bytes(5)))
+func (s *Service) scanCandidate(ctx context.Context, r db.Row, typ string) (*Version, error) {
+	return s.scanVersion(ctx, r, typ, decodeID(r.Bytes(5)))
 }
 
 const resourceColumns = `r.rid, r.version, r.seq, r.op, r.body, r.id`
@@ -107,7 +107,7 @@ func (c *chartSource) next(ctx context.Context, q db.Querier, n int) ([]candidat
 func (c *chartSource) read(ctx context.Context, q db.Querier, text string, n int) ([]candidate, error) {
 	found := make([]candidate, 0, n)
 	err := q.Query(ctx, text, func(r db.Row) error {
-		v, err := c.s.scanCandidate(r, c.typ)
+		v, err := c.s.scanCandidate(ctx, r, c.typ)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (e *equalSource) next(ctx context.Context, q db.Querier, n int) ([]candidat
 	}
 	found := make([]candidate, 0, n)
 	err := q.Query(ctx, equalTexts[len(e.others)], func(r db.Row) error {
-		v, err := e.s.scanCandidate(r, e.typ)
+		v, err := e.s.scanCandidate(ctx, r, e.typ)
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (t *typeSource) next(ctx context.Context, q db.Querier, n int) ([]candidate
 	found := make([]candidate, 0, min(n, 100))
 	err := q.Query(ctx, selectType, func(r db.Row) error {
 		t.last = slices.Clone(r.Bytes(5))
-		v, err := t.s.scanCandidate(r, t.typ)
+		v, err := t.s.scanCandidate(ctx, r, t.typ)
 		found = append(found, candidate{v, t.last})
 		return err
 	}, t.s.number(t.typ), nonNil(t.last), n)
@@ -273,7 +273,7 @@ func (t *sequenceSource) next(ctx context.Context, q db.Querier, n int) ([]candi
 	}
 	found := make([]candidate, 0, min(n, 100))
 	err := q.Query(ctx, text, func(r db.Row) error {
-		v, err := t.s.scanCandidate(r, t.typ)
+		v, err := t.s.scanCandidate(ctx, r, t.typ)
 		if err != nil {
 			return err
 		}
@@ -346,7 +346,7 @@ func (s *Service) byRID(ctx context.Context, q db.Querier, rids []int64, typ str
 		if r.Int64(6) != number {
 			return nil
 		}
-		v, err := s.scanCandidate(r, typ)
+		v, err := s.scanCandidate(ctx, r, typ)
 		versions[i] = v
 		return err
 	})

@@ -80,7 +80,7 @@ func (e *engine) asOf(ctx context.Context, v *Version, low, high int64) (old *Ve
 		return v, nil
 	}
 	err = e.q.Query(ctx, text, func(r db.Row) (err error) {
-		old, err = e.s.scanVersion(r, v.Type, v.ID)
+		old, err = e.s.scanVersion(ctx, r, v.Type, v.ID)
 		return err
 	}, args...)
 	if err != nil || old == nil || old.Deleted() {
@@ -178,11 +178,11 @@ func (e *engine) changedSince(ctx context.Context, typ string, conditions []cond
 	type pair struct{ now, was *Version }
 	var pairs []pair
 	err = e.q.Query(ctx, text, func(r db.Row) error {
-		now, err := e.s.scanCandidate(r, typ)
+		now, err := e.s.scanCandidate(ctx, r, typ)
 		if err != nil {
 			return err
 		}
-		json, err := e.s.packer.unpack(r.Bytes(9))
+		json, err := e.s.unseal(ctx, now.RID, r.Int64(6), r.Bytes(9))
 		if err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func (e *engine) changedSince(ctx context.Context, typ string, conditions []cond
 func (e *engine) recent(ctx context.Context, p *plan, shown map[int64]bool, end []byte) (seen []int64, owed []*Version, err error) {
 	var list []*Version
 	err = e.q.Query(ctx, selectRecent, func(r db.Row) error {
-		v, err := e.s.scanCandidate(r, p.typ)
+		v, err := e.s.scanCandidate(ctx, r, p.typ)
 		list = append(list, v)
 		return err
 	}, e.s.number(p.typ), e.from.low, maxRecent)

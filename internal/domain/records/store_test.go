@@ -25,6 +25,7 @@ import (
 	"ward/internal/format/fhir/spec"
 	"ward/internal/format/fhir/validate"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/seal/sealtest"
 )
 
 // eachDatabase runs a test on SQLite and, where there is one, on PostgreSQL, each with a tenant of its own.
@@ -158,7 +159,7 @@ func depsOf(t testing.TB, d *db.DB) Deps {
 		t.Fatal(err)
 	}
 	return Deps{
-		DB: d, Cache: answers, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
+		DB: d, Cache: answers, Keys: sealtest.Keys(t, d), Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
 		Clock: clock.System(), Log: slog.New(slog.DiscardHandler), CursorKey: []byte("a key for tests"),
 		Settings: func(context.Context) (Settings, error) { return Settings{}, nil },
 		Version:  "test", BaseURL: "",

@@ -225,7 +225,7 @@ func (w *world) checkIndexes(t *testing.T) map[string]*Version {
 	err = s.db.Snapshot(w.ctx, func(ctx context.Context, q db.Querier) error {
 		err := q.Query(ctx, `SELECT rid, version, seq, op, body, id, type FROM records_resource`, func(row db.Row) error {
 			typ := s.definitions.TypeName(int16(row.Int64(6))) //nolint:gosec // a type's number
-			v, err := s.scanCandidate(row, typ)
+			v, err := s.scanCandidate(ctx, row, typ)
 			if err != nil {
 				return err
 			}

@@ -134,6 +134,10 @@ func (k *Keys) Of(ctx context.Context, tenant int32) (*Key, error) {
 	}
 }
 
+// Warm has the scope's key in memory, so that whoever asks next, perhaps inside a transaction, need not wait. It is what db.DB.Before is given; what is
+// wrong with the key, For says.
+func (k *Keys) Warm(ctx context.Context) { _, _ = k.For(ctx) }
+
 func (k *Keys) hold(tenant int32) *held {
 	v, there := k.tenants.LoadOrStore(tenant, &held{})
 	if !there && k.count.Add(1) > most {
