@@ -45,7 +45,7 @@ func TestScaledOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := two.Tokens.Create(t.Context(), tenant.Tenant, access.Clinician, "", 0)
+	token, _, err := two.Tokens.Create(t.Context(), tenant.Tenant, access.Integration, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

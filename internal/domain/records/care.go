@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ const maxPanel = 50_000
 // panels keeps sets that were read from the cache's bytes, so that they are not made anew at each request.
 type panels struct {
 	mu   sync.RWMutex
-	kept map[string]*access.Set // by what NewSet was made from
+	kept map[string]*access.Set // by the head of the panel, and the ids beside it
 }
 
 // panelTag stands for the patients in the care of somebody, named as references name them.
@@ -46,45 +47,55 @@ func panelTag(carer string) cache.Tag { return cache.TagOf("panel", carer) }
 // is written by which that may change.
 func (s *Service) inCare(ctx context.Context) (*access.Set, error) {
 	sc, _ := scope.From(ctx)
-	var ids []byte // the ids, each with a zero byte after it
+	var ids []byte // what panel gives
 	if person := sc.Principal.Person; person != "" {
 		var err error
 		if ids, err = s.panel(ctx, person); err != nil {
 			return nil, err
 		}
 	}
+	var opened []string
 	if s.opened != nil {
-		opened, err := s.opened(ctx)
-		if err != nil {
+		var err error
+		if opened, err = s.opened(ctx); err != nil {
 			return nil, err
 		}
-		ids = slices.Clone(ids)
-		for _, id := range opened {
-			ids = append(append(ids, id...), 0)
-		}
 	}
-	return s.panels.of(string(ids)), nil
+	return s.panels.of(ids, opened), nil
 }
 
-func (p *panels) of(ids string) *access.Set {
+// of is the set of the patients of a panel and of others.
+func (p *panels) of(ids []byte, others []string) *access.Set {
+	var buf [256]byte
+	key := append(buf[:0], ids[:min(len(ids), panelHead)]...)
+	for _, id := range others {
+		key = append(append(key, id...), 0)
+	}
 	p.mu.RLock()
-	found := p.kept[ids]
+	found := p.kept[string(key)]
 	p.mu.RUnlock()
 	if found != nil {
 		return found
 	}
-	found = access.NewSet(strings.FieldsFunc(ids, func(r rune) bool { return r == 0 }))
+	list := slices.Clone(others)
+	if len(ids) > panelHead {
+		list = append(list, strings.Split(string(ids[panelHead:len(ids)-1]), "\x00")...)
+	}
+	found = access.NewSet(list)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	const most = 1_000
 	if p.kept == nil || len(p.kept) >= most {
 		p.kept = map[string]*access.Set{}
 	}
-	p.kept[ids] = found
+	p.kept[string(key)] = found
 	return found
 }
 
-// panel reads whom a person cares for, from the cache if that still stands.
+// panelHead is how many bytes of a panel tell it from all others.
+const panelHead = 16
+
+// panel reads whom a person cares for, from the cache if that still stands: a hash, and the ids in order, each with a zero byte after it.
 func (s *Service) panel(ctx context.Context, person string) ([]byte, error) {
 	key := []byte("panel " + person)
 	if ids, ok := s.answers.kept(ctx, key); ok {
@@ -194,10 +205,12 @@ func (e *engine) caredFor(ctx context.Context, carers []string) ([]byte, error) 
 		}
 	}
 	slices.Sort(patients)
-	var ids []byte
+	ids := make([]byte, panelHead)
 	for _, id := range slices.Compact(patients) {
 		ids = append(append(ids, id...), 0)
 	}
+	sum := sha256.Sum256(ids)
+	copy(ids[:panelHead], sum[:])
 	return ids, nil
 }
 

@@ -360,8 +360,8 @@ func (e *engine) gather(ctx context.Context, typ string, conditions []condition,
 		return nil, err
 	}
 	code := int64(0)
-	if c.rank == rankPatient && len(patients) == len(c.ranges) {
-		code, _ = chartCode(conditions)
+	if c.rank == rankPatient {
+		code, _ = chartCode(conditions) // which the resources must have, whatever range they are in
 	}
 	if err := col.charts(ctx, e.q, e.s.number(typ), patients, code); err != nil {
 		return nil, err

@@ -59,6 +59,7 @@ func (e *engine) amongCondition(ctx context.Context, typ string, among *access.S
 	few := among.Len() <= leadPatients
 	if typ == "Patient" {
 		c := idCondition(among.List(), false)
+		c.rank = rankOther // what the query asks for may leave fewer
 		if !few {
 			c = condition{rank: rankNone, cheap: func(v *Version) bool { return among.Has(v.ID) }}
 		}

@@ -75,7 +75,7 @@ func (s *Service) judge(c *Change, now *Version) error {
 				return notFound(c.Type)
 			}
 			return nil
-		case !c.rights.MayAll(c.Type, access.Create): // who does not reach all may not choose ids
+		case !c.joint && !c.rights.ChooseIDs(c.Type):
 			return notFound(c.Type)
 		}
 		return s.mayStore(c, access.Create)

@@ -231,6 +231,16 @@ func (r *Rights) MayAll(typ string, a Action) bool {
 	return len(g) == 1 && g[0].Whole()
 }
 
+// ChooseIDs says whether the principal may create resources under ids of its choice. Somebody who could, and does not see everything, could
+// find out which ids are taken. Systems that bring their own ids may.
+func (r *Rights) ChooseIDs(typ string) bool {
+	switch r.role {
+	case System, Integration, Admin:
+		return r.MayAll(typ, Create)
+	}
+	return false
+}
+
 // Clears says whether records of all these sensitive classes may be seen.
 func (r *Rights) Clears(c Classes) bool { return c&^r.cleared == 0 }
 

@@ -237,7 +237,8 @@ func TestLabelsOf(t *testing.T) {
 }
 
 func BenchmarkLabelsOf(b *testing.B) {
-	json := []byte(`{"resourceType":"Observation","id":"1",` + strings.Repeat(`"note":[{"text":"nothing in particular"}],`, 30) + `"status":"final"}`)
+	json := []byte(`{"resourceType":"Observation","id":"1","category":[{"coding":[{"system":"http://loinc.org","code":"any"}]}],` +
+		strings.Repeat(`"note":[{"text":"Taken at rest; \"nothing\" in particular by any body"}],`, 20) + `"status":"final"}`)
 	b.SetBytes(int64(len(json)))
 	for b.Loop() {
 		if c, err := access.LabelsOf(json); c != 0 || err != nil {

@@ -76,7 +76,25 @@ func LabelsOf(json []byte) (Classes, error) {
 
 // mayCarryLabels is quick: most resources have no security labels, and none of their keys is escaped.
 func mayCarryLabels(json []byte) bool {
-	return bytes.Contains(json, []byte(`"security":[`)) || bytes.Contains(json, []byte(`\u`))
+	const member = `"security":[`
+	for at := 0; ; at++ { // brackets are rarer than quotation marks
+		n := bytes.IndexByte(json[at:], '[')
+		if n < 0 {
+			break
+		}
+		if at += n; bytes.HasSuffix(json[:at+1], []byte(member)) {
+			return true
+		}
+	}
+	for at := 0; ; at += 2 {
+		n := bytes.IndexByte(json[min(at, len(json)):], '\\')
+		if n < 0 {
+			return false
+		}
+		if at += n; at+1 < len(json) && json[at+1] == 'u' {
+			return true // a letter may be written so
+		}
+	}
 }
 
 func labelsBelow(doc *jsontape.Doc, n jsontape.Node) (c Classes) {

@@ -1,0 +1,147 @@
+package records
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"ward/internal/base/scope"
+	"ward/internal/format/fhir/search"
+	"ward/internal/kernel/access"
+)
+
+// clinic stores n patients with 40 results and two encounters each; every share-th is in the care of Practitioner/doc.
+func clinic(b *testing.B, s *Service, ctx context.Context, n, share int) {
+	b.Helper()
+	r := rand.New(rand.NewPCG(1, 7)) //nolint:gosec // reproducible
+	list := [][]byte{[]byte(`{"resourceType":"Practitioner","id":"doc"}`)}
+	for i := range n {
+		carer := "other"
+		if i%share == 0 {
+			carer = "doc"
+		}
+		list = append(list, fmt.Appendf(nil, `{"resourceType":"Patient","id":"p%d","name":[{"family":"Name%d","given":["Anna"]}],"birthDate":"19%02d-01-01","generalPractitioner":[{"reference":"Practitioner/%s"}]}`, i, i%50, i%90, carer))
+		for v := range 2 {
+			list = append(list, fmt.Appendf(nil, `{"resourceType":"Encounter","id":"e%d-%d","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/p%d"},"participant":[{"individual":{"reference":"Practitioner/%s"}}],"period":{"start":"2026-01-%02d"}}`, i, v, i, carer, 1+(i+v)%28))
+		}
+	}
+	for range 40 * n {
+		list = append(list, modelObservation(r, n))
+	}
+	load(b, s, ctx, list)
+}
+
+// BenchmarkPanel answers what a clinician asks for, as one who sees all charts and as one who is kept to a panel, in turns. "ratio" is
+// what the second takes of the first; it shall be 1.5 at most. "scan" is a question whose answers are spread over all charts: it can't
+// be better than one over the share of the panel, unless the panel leads.
+func BenchmarkPanel(b *testing.B) {
+	for _, share := range []int{2, 4, 20} {
+		b.Run(fmt.Sprintf("1in%d", share), func(b *testing.B) {
+			eachBench(b, func(b *testing.B, s *Service, ctx context.Context) {
+				const patients = 600
+				clinic(b, s, ctx, patients, share)
+				s.settings = func(context.Context) (Settings, error) { return Settings{CareOnly: true}, nil }
+				all := as(ctx, scope.Principal{ID: "a", Role: access.Analyst})
+				panel := as(ctx, scope.Principal{ID: "b", Role: access.Clinician, Person: "Practitioner/doc"})
+				mine := func(n int) string { return fmt.Sprintf("p%d", n*share%patients) }
+				questions := []struct {
+					name string
+					ask  func(n int) string
+				}{
+					{"chart", func(n int) string { return "Observation?patient=" + mine(n) + "&code=8867-4&_sort=-date&_count=20" }},
+					{"results", func(n int) string { return "Observation?patient=" + mine(n) + "&_count=20" }},
+					{"people", func(n int) string { return fmt.Sprintf("Patient?name=Name%d&_count=20", n%50) }},
+					{"day", func(n int) string {
+						return fmt.Sprintf("Encounter?practitioner=Practitioner/doc&date=2026-01-%02d&_count=20", 1+n%28)
+					}},
+					{"scan", func(n int) string {
+						return "Observation?code=" + []string{"8867-4", "8480-6", "29463-7"}[n%3] + "&_count=20"
+					}},
+				}
+				for _, q := range questions {
+					b.Run(q.name, func(b *testing.B) { ratio(b, s, all, panel, func(n int) []string { return []string{q.ask(n)} }) })
+				}
+				b.Run("mix", func(b *testing.B) {
+					ratio(b, s, all, panel, func(n int) (list []string) {
+						for _, q := range questions {
+							list = append(list, q.ask(n))
+						}
+						return list
+					})
+				})
+			})
+		})
+	}
+}
+
+// ratio asks in turns and reports what the second takes of the first.
+func ratio(b *testing.B, s *Service, first, second context.Context, ask func(n int) []string) {
+	b.Helper()
+	var took [2]time.Duration
+	one := func(ctx context.Context, question string) {
+		typ, criteria := cutQuestion(question)
+		query, err := s.parse(ctx, typ, criteria, search.Options{})
+		if err == nil {
+			_, err = s.Search(ctx, Request{Query: query})
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for n := 0; b.Loop(); n++ {
+		for _, question := range ask(n) {
+			for turn := range 2 { // in changing order: who comes second finds warmer memory
+				i := (turn + n) % 2
+				began := time.Now() //nolint:forbidigo // a benchmark
+				one([2]context.Context{first, second}[i], question)
+				took[i] += time.Since(began)
+			}
+		}
+	}
+	b.ReportMetric(float64(took[1])/float64(took[0]), "ratio")
+	b.ReportMetric(float64(took[0].Microseconds())/float64(b.N), "µs-all/op")
+	b.ReportMetric(float64(took[1].Microseconds())/float64(b.N), "µs-panel/op")
+}
+
+// BenchmarkChecks is nine reads and searches and one creation through the whole server, by a clinician and by the system, for which every
+// check answers at its first line: the difference is what checking costs. "throughput" is the share that is left, which shall be 0.85 at least.
+func BenchmarkChecks(b *testing.B) {
+	eachBench(b, func(b *testing.B, s *Service, ctx context.Context) {
+		const patients = 200
+		clinic(b, s, ctx, patients, 4)
+		c := newClient(ctx, b, s)
+		var took [2]time.Duration
+		r := rand.New(rand.NewPCG(2, 7)) //nolint:gosec // reproducible
+		ask := func(role, method, path, body string) {
+			q := httptest.NewRequestWithContext(ctx, method, testBase+path, strings.NewReader(body))
+			q.Header.Set("Authorization", "Bearer "+role)
+			q.Header.Set("Content-Type", "application/fhir+json")
+			c.handler.ServeHTTP(&sink{http.Header{}}, q)
+		}
+		for n := 0; b.Loop(); n++ {
+			p := r.IntN(patients)
+			made := string(modelObservation(r, patients))
+			for turn := range 2 {
+				i := (turn + n) % 2
+				role := [2]string{access.System, access.Clinician}[i]
+				began := time.Now() //nolint:forbidigo // a benchmark
+				for k := range 4 {
+					ask(role, "GET", fmt.Sprintf("/Patient/p%d", (p+k)%patients), "")
+				}
+				ask(role, "GET", fmt.Sprintf("/Observation?patient=p%d&code=8867-4&_sort=-date&_count=20", p), "")
+				ask(role, "GET", fmt.Sprintf("/Observation?patient=p%d&_count=20&_pretty=%v", p, n%2 == 0), "")
+				ask(role, "GET", fmt.Sprintf("/Patient?name=Name%d&birthdate=19%02d-01-01", p%50, p%90), "")
+				ask(role, "GET", fmt.Sprintf("/Encounter?patient=p%d&_include=Encounter:patient", p), "")
+				ask(role, "GET", fmt.Sprintf("/Encounter/e%d-1", p), "")
+				ask(role, "POST", "/Observation", made)
+				took[i] += time.Since(began)
+			}
+		}
+		b.ReportMetric(float64(took[0])/float64(took[1]), "throughput")
+	})
+}
