@@ -172,7 +172,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: a.lanes,
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,
@@ -239,7 +239,7 @@ func (a *App) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, a.Close(ctx))...)
 }
 
-// Close closes what Open opened, at once.
+// Close closes what Open opened, at once. What the audit log still had in memory is written before.
 func (a *App) Close(ctx context.Context) error {
 	if a.hashes != nil {
 		a.hashes.Close()

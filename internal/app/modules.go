@@ -7,7 +7,6 @@ import (
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/format/fhir/validate"
-	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/journal"
@@ -36,7 +35,7 @@ func (a *App) build() (err error) {
 	b := a.Backends
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
-	if a.Audit, err = audit.New(audit.Deps{DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants}); err != nil {
+	if err := a.buildAudit(); err != nil {
 		return err
 	}
 	a.lanes = limit.NewLanes(limit.Options{Ceiling: a.Config.HTTP.Concurrency, Queue: a.Config.HTTP.Queue, Wait: a.Config.HTTP.QueueWait})
@@ -50,7 +49,7 @@ func (a *App) build() (err error) {
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
-		Tenants: a.allTenants,
+		Tenants: a.allTenants, Audit: a.Audit,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err

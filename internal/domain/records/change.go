@@ -29,6 +29,7 @@ type Change struct {
 	registry *search.Registry
 	doc      *jsontape.Doc
 	values   indexed
+	doer     doer
 	patients []uint64       // whose charts the change touches: before and after it
 	rights   *access.Rights // of who makes it
 	judged   bool           // its content may be created
@@ -65,7 +66,7 @@ func (s *Service) prepare(ctx context.Context, typ, resourceID string, op Op, js
 
 // prepareIn is prepare with what it would read of the tenant.
 func (s *Service) prepareIn(ctx context.Context, registry *search.Registry, settings Settings, typ, resourceID string, op Op, json []byte) (*Change, error) {
-	c := &Change{Type: typ, ID: resourceID, Op: op}
+	c := &Change{Type: typ, ID: resourceID, Op: op, doer: doerIn(ctx)}
 	if resourceID == "" {
 		c.ID, c.fresh = id.New(), true
 	} else if !id.Valid(resourceID) {

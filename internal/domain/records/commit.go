@@ -102,6 +102,9 @@ func (s *Service) apply(ctx context.Context, tx db.Tx, cs []*Change) (errs []err
 	if err := rows.write(ctx, tx); err != nil {
 		return nil, err
 	}
+	if err := s.recordChanges(ctx, tx, cs, errs); err != nil {
+		return nil, err
+	}
 	if err := s.unannounced(ctx, tx, cs, slots); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func (s *Service) openCursor(ctx context.Context, query, text string) (cursor, e
 	}
 	mac, body := b[:cursorMAC], b[cursorMAC:]
 	if !hmac.Equal(mac, s.cursorMAC(ctx, query, body)) {
+		s.forged(ctx)
 		return cursor{}, errCursor()
 	}
 	r := cursorReader{body: body}

@@ -28,6 +28,9 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.recordRead(r.Context(), v); err != nil {
+		return err
+	}
 	h := w.Header()
 	values := &[3]string{v.ETag(), v.Updated().Format(http.TimeFormat), strconv.Itoa(len(v.JSON))}
 	h["Etag"], h["Last-Modified"] = values[0:1:1], values[1:2:2]

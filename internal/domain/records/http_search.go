@@ -29,6 +29,9 @@ func (s *Service) handleSearch(w http.ResponseWriter, r *http.Request) error {
 	key := searchKey(buf[:0], access.Of(ctx).Fingerprint(), base, r, prefer)
 	if body, ok := s.answers.kept(r.Context(), key); ok {
 		if content, err := negotiate(r.Header, ""); err == nil {
+			if err := s.recordKept(r, base, body); err != nil {
+				return err
+			}
 			return sendBody(w, content, body)
 		}
 	}
@@ -50,6 +53,9 @@ func (s *Service) handleSearch(w http.ResponseWriter, r *http.Request) error {
 		return fhir.View{Pretty: true}.AppendBytes(nil, body), nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.recordSearch(r.Context(), &in, body); err != nil {
 		return err
 	}
 	return sendBody(w, v.content, body)
@@ -104,7 +110,7 @@ func (s *Service) handleSearchForm(w http.ResponseWriter, r *http.Request) error
 		in.query = strings.TrimPrefix(in.query+"&"+form, "&")
 	}
 	in.search, in.members = true, r.PathValue("members")
-	a, err := s.searchFor(r.Context(), &in)
+	a, err := s.perform(r.Context(), &in)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,14 @@ func (s *Service) reading(ctx context.Context, in *interaction, fn func(ctx cont
 
 // perform carries out any interaction but a batch or transaction.
 func (s *Service) perform(ctx context.Context, in *interaction) (answer, error) {
+	a, err := s.carryOut(ctx, in)
+	if err == nil {
+		err = s.recordAnswer(ctx, in, &a)
+	}
+	return a, err
+}
+
+func (s *Service) carryOut(ctx context.Context, in *interaction) (answer, error) {
 	// The tenant's search parameters are read now, if they have not been: a call on the database inside of another one
 	// could wait for itself.
 	if _, err := s.registry(ctx); err != nil {

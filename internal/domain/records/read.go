@@ -47,7 +47,9 @@ func (s *Service) Read(ctx context.Context, typ, id string) (*Version, error) {
 		return nil, err
 	case ok:
 		return v, v.there()
-	case kept: // what is not there is always looked up, so this takes as long
+	}
+	s.hidden(ctx, typ)
+	if kept { // what is not there is always looked up, so this takes as long
 		if _, err := fromDB(); err != nil && !fault.Is(err, fault.CodeNotFound) {
 			return nil, err
 		}

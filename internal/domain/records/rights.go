@@ -238,6 +238,7 @@ func (s *Service) visible(ctx context.Context, v *Version, actions ...access.Act
 	}
 	ok, err := s.sees(registry, r, v, actions...)
 	if err == nil && !ok {
+		s.hidden(ctx, v.Type)
 		err = notFound(v.Type)
 	}
 	return err

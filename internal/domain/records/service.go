@@ -30,6 +30,7 @@ type Deps struct {
 	CursorKey   []byte // signs page cursors; the same in every process
 	Settings    func(ctx context.Context) (Settings, error)
 	Tenants     func(ctx context.Context) ([]scope.Tenant, error) // the active ones, for work behind the scenes
+	Audit       Audit                                             // records all that is done; nil: nothing does
 	Version     string                                            // Ward's own, for the capability statement
 	BaseURL     string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
 	// Security gives the addresses of the extension oauth-uris, by name, for the service base URL; nil: tokens come otherwise.
@@ -71,6 +72,7 @@ type Service struct {
 	security    func(base string) map[string]string
 
 	keys     Keys
+	audit    Audit
 	packer   *packer
 	sequence *sequencer
 	flights  *flights
@@ -95,7 +97,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security,
-		keys: d.Keys, packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
+		keys: d.Keys, audit: d.Audit, packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()),
 	}
 	s.bundleRoom = int64(runtime.GOMAXPROCS(0)) * bundleRoom

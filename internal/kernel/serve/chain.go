@@ -18,6 +18,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
 )
@@ -123,6 +124,11 @@ func (s *Server) answer(rt *route, handle handler, x *exchange, r *http.Request,
 		}
 	}()
 	sc, err := s.scope(ctx, rt, r)
+	defer func() {
+		if err != nil {
+			s.suspect(ctx, rt, sc, err)
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -179,7 +185,8 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 		return sc, err
 	}
 	if !access.Permits(&principal, rt.Permission) {
-		return sc, fault.Denied("the role %s may not do this: it needs %s", principal.Role, rt.Permission)
+		sc.Principal = principal
+		return sc, suspicious(audit.Denied, fault.Denied("the role %s may not do this: it needs %s", principal.Role, rt.Permission))
 	}
 	sc.Principal = principal
 	sc.System = !rt.ofTenant
@@ -191,9 +198,10 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 func (s *Server) principal(ctx context.Context, tenant scope.Tenant, r *http.Request) (scope.Principal, error) {
 	if s.deps.Sessions != nil && tenant.ID != 0 && len(r.Header["Authorization"]) == 0 && s.deps.Sessions.Has(tenant, r) {
 		if err := s.origins.Check(r); err != nil {
-			return scope.Principal{}, fault.Denied("this request comes from another site").With(err)
+			return scope.Principal{}, suspicious(audit.CrossSite, fault.Denied("this request comes from another site").With(err))
 		}
-		return s.deps.Sessions.Principal(scope.With(ctx, scope.Scope{Tenant: tenant}), r)
+		principal, err := s.deps.Sessions.Principal(scope.With(ctx, scope.Scope{Tenant: tenant}), r)
+		return principal, suspiciousIf(audit.SessionUnknown, err)
 	}
 	token, err := bearer(r.Header)
 	if err != nil {
@@ -201,9 +209,9 @@ func (s *Server) principal(ctx context.Context, tenant scope.Tenant, r *http.Req
 	}
 	principal, tenantID, err := s.deps.Tokens.Verify(ctx, token)
 	if err == nil && tenantID != tenant.ID {
-		err = fault.Denied("this token is not for this tenant")
+		err = suspicious(audit.WrongTenant, fault.Denied("this token is not for this tenant"))
 	}
-	return principal, err
+	return principal, suspiciousIf(audit.BadToken, err)
 }
 
 // bearer is the token of the Authorization header (RFC 6750 §2.1).

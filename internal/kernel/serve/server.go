@@ -16,6 +16,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
@@ -54,6 +55,7 @@ type Deps struct {
 	Traces   *observe.Traces
 	Log      *slog.Logger
 	Clock    clock.Clock
+	Audit    Audit // hears what is refused; nil: nobody does
 }
 
 // Options of the server. The zero value of a field is its default.
@@ -177,7 +179,7 @@ func (s *Server) add(r module.Route) (err error) {
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := guard(r); err != nil {
-			s.serve(s.noneAt(r), func(http.ResponseWriter, *http.Request) error { return err }, w, r)
+			s.serve(s.noneAt(r), func(http.ResponseWriter, *http.Request) error { return suspicious(audit.MalformedPath, err) }, w, r)
 			return
 		}
 		if s.cors(w, r) {
