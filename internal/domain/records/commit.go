@@ -172,8 +172,8 @@ func (s *Service) scanVersion(ctx context.Context, r db.Row, typ, resourceID str
 
 // step carries one change out on its slot, in memory.
 func (s *Service) step(c *Change, sl *slot) error {
-	now := sl.current
-	if err := s.judge(c, now); err != nil {
+	now, err := s.judge(c, sl.current)
+	if err != nil {
 		return err
 	}
 	if err := unkept(c, now); err != nil {

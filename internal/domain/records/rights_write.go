@@ -53,44 +53,49 @@ func (s *Service) mayStore(c *Change, a access.Action) error {
 	return fault.Denied("this %s would be about somebody, or something, that you may not write about", c.Type)
 }
 
-// judge says whether a change may be made to what is stored; now is nil, a deletion, or what the change replaces.
+// judge says whether a change may be made to what is stored; now is nil, a deletion, or what the change replaces. It gives what is there for
+// who makes the change.
 //
 // Errors: NotFound for what is not there and for what may not be seen, so that nobody can tell the one from the other; Denied for
 // what is seen and may not be changed.
-func (s *Service) judge(c *Change, now *Version) error {
+func (s *Service) judge(c *Change, now *Version) (*Version, error) {
 	if c.fresh {
 		if c.judged {
-			return nil
+			return now, nil
 		}
-		return s.permit(c)
+		return now, s.permit(c)
 	}
 	own := access.Update
 	if c.Op == OpDelete {
 		own = access.Delete
 	}
 	if now == nil || now.Deleted() {
-		switch {
-		case c.Op == OpDelete:
-			if !c.rights.MayAll(c.Type, access.Delete) {
-				return notFound(c.Type)
-			}
-			return nil
-		case !c.joint && !c.rights.ChooseIDs(c.Type):
-			return notFound(c.Type)
-		}
-		return s.mayStore(c, access.Create)
+		return now, s.mayMake(c)
 	}
 	seen, err := s.sees(c.registry, c.rights, now, access.Read, access.Search, own)
-	if err != nil {
-		return err
-	}
-	if !seen {
-		return notFound(c.Type)
+	switch {
+	case err != nil:
+		return nil, err
+	case !seen && c.Op == OpDelete:
+		return nil, s.mayMake(c)
+	case !seen:
+		return nil, notFound(c.Type)
 	}
 	if err := s.mayChange(c, own, now); err != nil || c.Op == OpDelete {
-		return err
+		return now, err
 	}
-	return s.mayStore(c, own)
+	return now, s.mayStore(c, own)
+}
+
+// mayMake judges a change of what is not there. To delete it is no error for who sees the whole type.
+func (s *Service) mayMake(c *Change) error {
+	switch {
+	case c.Op == OpDelete && c.rights.MayAll(c.Type, access.Delete):
+		return nil
+	case c.Op == OpDelete, !c.joint && !c.rights.ChooseIDs(c.Type):
+		return notFound(c.Type)
+	}
+	return s.mayStore(c, access.Create)
 }
 
 // mayChange says whether the action is allowed on what is there, of which it is known that it is seen.
