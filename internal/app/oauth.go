@@ -46,7 +46,7 @@ func (s signedIn) SignedIn(r *http.Request) (oauth.SignedIn, bool) {
 }
 
 func (s signedIn) Account(ctx context.Context, user string) (oauth.Account, error) {
-	p, err := s.app.Sessions.Person(ctx, user)
+	p, err := s.app.People.Get(ctx, user)
 	if err == nil && p.State != people.Active {
 		err = fault.NotFound("this account is closed")
 	}

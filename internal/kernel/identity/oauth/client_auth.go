@@ -41,6 +41,15 @@ func (p *Provider) authenticate(ctx context.Context, r *http.Request, form url.V
 	} else {
 		id = form.Get("client_id")
 	}
+	if !basic && id == "" && form.Get("grant_type") == grantRefresh { // RFC 6749 §6: a public client need not say who it is
+		t, ok, err := p.lookup(ctx, hashOf(form.Get("refresh_token")), kindRefresh)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			id = t.Client
+		}
+	}
 	c, err := p.client(ctx, id)
 	if err != nil {
 		return nil, err

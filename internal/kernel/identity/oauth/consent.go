@@ -18,7 +18,7 @@ import (
 
 // askConsent shows what the client wants.
 func (a *authorization) askConsent(w http.ResponseWriter) error {
-	before, err := a.p.consented(a.ctx, a.who.User, a.client.ID)
+	_, declined, err := a.p.consented(a.ctx, a.who.User, a.client.ID)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (a *authorization) askConsent(w http.ResponseWriter) error {
 	for _, s := range a.scopes {
 		parsed, resource := parseScope(s)
 		page.Scopes = append(page.Scopes, ConsentScope{
-			Scope: s, Words: words(s), Checked: len(before) == 0 || covered(before, s),
+			Scope: s, Words: words(s), Checked: !slices.Contains(declined, s),
 			Sensitive: s == scopeOffline || resource && (strings.ContainsAny(parsed.actions, "cud") || parsed.context == contextUser),
 		})
 	}
@@ -105,7 +105,13 @@ func (a *authorization) decide(w http.ResponseWriter, answer url.Values) error {
 	if len(agreed) == 0 {
 		return fosite.ErrAccessDenied.WithHint("The user agreed to nothing.")
 	}
-	if err := a.p.keepConsent(a.ctx, a.who.User, a.client.ID, agreed); err != nil {
+	kept := slices.Clone(agreed)
+	for _, s := range a.scopes {
+		if !slices.Contains(agreed, s) {
+			kept = append(kept, no+s)
+		}
+	}
+	if err := a.p.keepConsent(a.ctx, a.who.User, a.client.ID, kept); err != nil {
 		return err
 	}
 	return a.grant(w, agreed)
@@ -113,7 +119,7 @@ func (a *authorization) decide(w http.ResponseWriter, answer url.Values) error {
 
 // agreed says whether the user agreed to all of it before.
 func (a *authorization) agreed() (bool, error) {
-	before, err := a.p.consented(a.ctx, a.who.User, a.client.ID)
+	before, _, err := a.p.consented(a.ctx, a.who.User, a.client.ID)
 	return len(before) > 0 && !slices.ContainsFunc(a.scopes, func(s string) bool { return !covered(before, s) }), err
 }
 
@@ -125,15 +131,30 @@ type Consent struct {
 	Given  string   `json:"given"` // RFC 3339
 }
 
-func (p *Provider) consented(ctx context.Context, account, client string) (scopes []string, err error) {
+// no stands before a scope that the user took out, among those that are kept.
+const no = "-"
+
+// consented is what the user agreed to, and what they took out, when they were asked last.
+func (p *Provider) consented(ctx context.Context, account, client string) (agreed, declined []string, err error) {
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
-		scopes = nil
+		agreed, declined = nil, nil
 		return q.Query(ctx, "SELECT scope FROM identity_oauth_consent WHERE account = $1 AND client = $2", func(r db.Row) error {
-			scopes = fields(r.Text(0))
+			agreed, declined = apart(r.Text(0))
 			return nil
 		}, account, client)
 	})
-	return scopes, err
+	return agreed, declined, err
+}
+
+func apart(kept string) (agreed, declined []string) {
+	for _, s := range fields(kept) {
+		if out, ok := strings.CutPrefix(s, no); ok {
+			declined = append(declined, out)
+		} else {
+			agreed = append(agreed, s)
+		}
+	}
+	return agreed, declined
 }
 
 func (p *Provider) keepConsent(ctx context.Context, account, client string, scopes []string) error {
@@ -153,7 +174,8 @@ func (p *Provider) Consents(ctx context.Context, account string) (list []Consent
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		list = nil
 		return q.Query(ctx, "SELECT client, scope, given FROM identity_oauth_consent WHERE account = $1 ORDER BY given", func(r db.Row) error {
-			list = append(list, Consent{Client: r.Text(0), Scopes: fields(r.Text(1)), Given: moment(r.Int64(2)).Format("2006-01-02T15:04:05Z07:00")})
+			agreed, _ := apart(r.Text(1))
+			list = append(list, Consent{Client: r.Text(0), Scopes: agreed, Given: moment(r.Int64(2)).Format("2006-01-02T15:04:05Z07:00")})
 			return nil
 		}, account)
 	})

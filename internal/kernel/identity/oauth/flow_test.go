@@ -241,7 +241,7 @@ func TestFlow_ConsentNarrowsIsKeptAndTakenBack(t *testing.T) {
 			s.Errorf("%s", second.Body)
 		}
 		s.authorize("pat", v)
-		if s.pages.consent == nil || s.pages.consent.Scopes[4].Checked || !s.pages.consent.Scopes[3].Checked {
+		if s.pages.consent == nil || len(s.pages.consent.Scopes) != 5 || s.pages.consent.Scopes[4].Checked || !s.pages.consent.Scopes[0].Checked {
 			s.Errorf("%+v", s.pages.consent)
 		}
 		if s.authorize("pat", request(secretive.ID, "scope", "openid", "prompt", "consent")); s.pages.consent == nil {
@@ -371,7 +371,7 @@ func TestFlow_RefreshRotatesNarrowsAndEnds(t *testing.T) {
 		if second.Code != 200 || second.text("patient") != "p1" || second.text("scope") != first.text("scope") || second.text("refresh_token") == first.text("refresh_token") || second.text("id_token") == "" {
 			s.Fatalf("%d %s", second.Code, second.Body)
 		}
-		narrow := refresh(second.text("refresh_token"), "scope", "patient/Observation.r")
+		narrow := refresh(second.text("refresh_token"), "scope", "patient/Observation.r", "client_id", "") // the token says whose it is
 		if narrow.text("scope") != "patient/Observation.r" || narrow.text("id_token") != "" {
 			s.Errorf("%s", narrow.Body)
 		}
@@ -512,5 +512,21 @@ func TestFlow_RevokeAndIntrospect(t *testing.T) {
 			s.Errorf("%d: a revoked family lives", a.Code)
 		}
 		revoke("x", "none").refused(401, "invalid_client")
+	})
+}
+
+func TestFlow_AConfidentialClientProvesItselfAtARefreshToo(t *testing.T) {
+	t.Parallel()
+	each(t, func(s *site) {
+		c, secret := s.client(oauth.Registration{Name: "Server", RedirectURIs: []string{callback}, AuthMethod: "client_secret_basic", Scope: "launch/patient patient/*.rs offline_access"})
+		first := s.token(exchange(c.ID, s.code("pat", request(c.ID)), "client_id", ""), "Authorization", basicAuth(c.ID, secret))
+		v := values("grant_type", "refresh_token", "refresh_token", first.text("refresh_token"))
+		s.token(v).refused(401, "invalid_client")
+		v.Set("client_id", c.ID)
+		s.token(v).refused(401, "invalid_client")
+		s.token(v, "Authorization", basicAuth(c.ID, "wrong")).refused(401, "invalid_client")
+		if a := s.token(v, "Authorization", basicAuth(c.ID, secret)); a.Code != 200 {
+			s.Errorf("%d %s", a.Code, a.Body)
+		}
 	})
 }
