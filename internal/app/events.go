@@ -19,7 +19,7 @@ func (a *App) buildOutbox() (err error) {
 		consumers = append(consumers, m.Consumers...)
 	}
 	a.Outbox, err = outbox.New(outbox.Config{}, outbox.Deps{
-		DB: a.Backends.DB, Bus: a.Backends.Bus, Clock: a.clock, Logger: a.log, Consumers: consumers, Metrics: newOutboxMeter(a.metrics),
+		DB: a.Backends.DB, Bus: a.Backends.Bus, Keys: a.Backends.Seal, Clock: a.clock, Logger: a.log, Consumers: consumers, Metrics: newOutboxMeter(a.metrics),
 		Tenants: a.allTenants,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"ward/internal/base/testenv"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/outbox"
+	"ward/internal/kernel/seal/sealtest"
 )
 
 // BenchmarkWrite is a transaction that writes nothing but an event: bare (a row of the same width in the same way), with nobody who wants it, and with a consumer,
@@ -53,7 +54,7 @@ func benchmarkWrite(b *testing.B, d *db.DB, kind string) {
 		consumers = append(consumers, module.Consumer{Name: "c", Subject: "records.changed", Handle: func(context.Context, module.Event) error { handled.Add(1); return nil }})
 	}
 	o, err := outbox.New(outbox.Config{}, outbox.Deps{
-		DB: d, Bus: x, Consumers: consumers, Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
+		DB: d, Bus: x, Keys: sealtest.Keys(b, d), Consumers: consumers, Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -107,7 +107,16 @@ func (o *Outbox) handleOne(ctx context.Context, c *consumer, tenant scope.Tenant
 		}
 		o.deps.Metrics.Handled(c.Name, outcome, o.deps.Clock.Now().Sub(began))
 	}()
-	return c.Handle(scope.WithTenant(ctx, tenant), module.Event{ID: e.id.String(), Subject: subject, Tenant: tenant, Time: e.id.time(), Data: e.data})
+	ctx = scope.WithTenant(ctx, tenant)
+	data, err := o.unseal(ctx, e.id, e.data)
+	if fault.Is(err, fault.CodeGone) {
+		o.deps.Logger.WarnContext(ctx, "outbox: an event of a tenant whose keys were destroyed is dropped", "tenant", tenant.ID, "consumer", c.Name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.Handle(ctx, module.Event{ID: e.id.String(), Subject: subject, Tenant: tenant, Time: e.id.time(), Data: data})
 }
 
 // tenants are the tenants by number.

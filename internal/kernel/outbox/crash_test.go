@@ -109,7 +109,7 @@ func crashChild(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	o, err := outbox.New(outbox.Config{}, outbox.Deps{
-		DB: d, Bus: b, Tenants: func(context.Context) ([]scope.Tenant, error) { return h.all, nil },
+		DB: d, Bus: b, Keys: h.keys, Tenants: func(context.Context) ([]scope.Tenant, error) { return h.all, nil },
 		Consumers: []module.Consumer{{Name: "c", Subject: "x", Handle: func(_ context.Context, e module.Event) error {
 			_, err := handled.WriteString(string(e.Data) + "\n") // in the kernel's hands: it survives the kill
 			return err

@@ -74,11 +74,12 @@ func (o *Outbox) Dead(ctx context.Context, consumer string, after *DeadEvent, li
 			WHERE (consumer > $1 OR consumer = $1 AND id > $2) AND ($3 = '' OR consumer = $3) ORDER BY consumer, id LIMIT $4`, func(r db.Row) error {
 			var id eventID
 			copy(id[:], r.Bytes(1))
+			data, err := o.unseal(ctx, id, r.Bytes(3))
 			dead = append(dead, DeadEvent{
-				Event:    module.Event{ID: id.String(), Subject: r.Text(2), Tenant: s.Tenant, Time: id.time(), Data: append([]byte{}, r.Bytes(3)...)},
+				Event:    module.Event{ID: id.String(), Subject: r.Text(2), Tenant: s.Tenant, Time: id.time(), Data: data},
 				Consumer: r.Text(0), Cause: r.Text(4), Attempts: int(r.Int64(5)), Died: time.UnixMilli(r.Int64(6)).UTC(),
 			})
-			return nil
+			return err
 		}, afterConsumer, afterID, consumer, int64(limit))
 	})
 	return dead, err

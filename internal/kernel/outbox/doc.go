@@ -16,6 +16,8 @@
 //     every module, so all agree on who wants what.
 //   - Order is not promised: consumers work on several events at once. An event names what changed; the consumer reads what is.
 //
+// What an event carries is sealed under its tenant's key, in the tables and on its way.
+//
 // # Relay
 //
 // Every process relays what it enqueued. A tenant is looked at when something was enqueued for it, again and again until nothing is left, and not

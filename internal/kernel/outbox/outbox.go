@@ -16,6 +16,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/module"
+	"ward/internal/kernel/seal"
 )
 
 //go:embed migrations/*.sql
@@ -34,6 +35,7 @@ type Config struct {
 type Deps struct {
 	DB        *db.DB
 	Bus       *bus.Bus
+	Keys      Keys // what events are sealed with
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Metrics   Metrics                                           // nil for none
@@ -155,6 +157,7 @@ func (o *Outbox) Wants(subject string) bool {
 // database's own.
 func (o *Outbox) Enqueue(ctx context.Context, tx db.Tx, events ...module.Event) error {
 	s, _ := scope.From(ctx)
+	var key *seal.Key
 	var ids, data [][]byte
 	var subjects []string
 	for i := range events {
@@ -172,17 +175,19 @@ func (o *Outbox) Enqueue(ctx context.Context, tx db.Tx, events ...module.Event) 
 		if err != nil {
 			return err
 		}
-		d := e.Data
-		if d == nil {
-			d = []byte{} // nil is NULL
+		if s.Tenant.ID <= 0 {
+			return fault.Internal("an event belongs to a tenant: the scope has none")
 		}
-		ids, subjects, data = append(ids, id[:]), append(subjects, e.Subject), append(data, d)
+		if key == nil {
+			if key, err = o.deps.Keys.For(ctx); err != nil {
+				return err
+			}
+		}
+		sealed := key.Seal(make([]byte, 0, len(e.Data)+seal.Overhead), e.Data, label(id))
+		ids, subjects, data = append(ids, id[:]), append(subjects, e.Subject), append(data, sealed)
 	}
 	if len(ids) == 0 {
 		return nil
-	}
-	if s.Tenant.ID <= 0 {
-		return fault.Internal("an event belongs to a tenant: the scope has none")
 	}
 	if _, err := tx.Insert(ctx, "outbox_event", db.Col("id", ids), db.Col("consumer", make([]string, len(ids))), db.Col("subject", subjects), db.Col("data", data)); err != nil {
 		return err

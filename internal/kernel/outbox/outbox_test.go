@@ -20,14 +20,17 @@ import (
 	"ward/internal/base/testenv"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/outbox"
+	"ward/internal/kernel/seal"
+	"ward/internal/kernel/seal/sealtest"
 )
 
 // house is a database and a bus with tenants 1, 2 and 3.
 type house struct {
-	t   *testing.T
-	db  *db.DB
-	bus *bus.Bus
-	all []scope.Tenant
+	t    *testing.T
+	db   *db.DB
+	bus  *bus.Bus
+	keys *seal.Keys
+	all  []scope.Tenant
 }
 
 // onEach runs a test on every database that is there.
@@ -62,14 +65,14 @@ func newHouse(t *testing.T, d *db.DB, b *bus.Bus) *house {
 		t.Fatal(err)
 	}
 	dbtest.Migrate(t, d, "outbox", bare.Module().Migrations)
-	return &house{t: t, db: d, bus: b, all: []scope.Tenant{{ID: 1, Slug: "one"}, {ID: 2, Slug: "two"}, {ID: 3, Slug: "three"}}}
+	return &house{t: t, db: d, bus: b, keys: sealtest.Keys(t, d), all: []scope.Tenant{{ID: 1, Slug: "one"}, {ID: 2, Slug: "two"}, {ID: 3, Slug: "three"}}}
 }
 
 func (h *house) outbox(consumers ...module.Consumer) *outbox.Outbox {
 	h.t.Helper()
 	o, err := outbox.New(
 		outbox.Config{Backoff: []time.Duration{time.Millisecond, time.Millisecond}, SweepRate: 1000, SweepEvery: 50 * time.Millisecond},
-		outbox.Deps{DB: h.db, Bus: h.bus, Consumers: consumers, Tenants: func(context.Context) ([]scope.Tenant, error) { return h.all, nil }},
+		outbox.Deps{DB: h.db, Bus: h.bus, Keys: h.keys, Consumers: consumers, Tenants: func(context.Context) ([]scope.Tenant, error) { return h.all, nil }},
 	)
 	if err != nil {
 		h.t.Fatal(err)
@@ -423,7 +426,7 @@ func TestRelay_BurstTravelsInFewMessages(t *testing.T) {
 		var w witness
 		m := &meter{}
 		o, err := outbox.New(outbox.Config{}, outbox.Deps{
-			DB: h.db, Bus: h.bus, Consumers: []module.Consumer{w.consumer("c", "x")}, Metrics: m,
+			DB: h.db, Bus: h.bus, Keys: h.keys, Consumers: []module.Consumer{w.consumer("c", "x")}, Metrics: m,
 			Tenants: func(context.Context) ([]scope.Tenant, error) { return h.all, nil },
 		})
 		if err != nil {
