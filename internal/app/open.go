@@ -45,7 +45,7 @@ type Backends struct {
 
 // keys are derived from key.secret, one for each purpose.
 type keys struct {
-	cursor, seal, kms, oauth, audit, people []byte
+	cursor, names, kms, oauth, audit, people []byte
 }
 
 // opener opens backends one after another and closes what it opened when one fails.
@@ -148,11 +148,7 @@ func (o opener) cache(ctx context.Context, b *Backends) (*cache.Cache, *redis.Ti
 		if tier, err = redis.New(o.config.Cache.URL); err != nil {
 			return nil, nil, err
 		}
-		sealer, err := cache.NewAESGCM(b.keys.seal)
-		if err != nil {
-			return nil, nil, err
-		}
-		deps.Tier, deps.Sealer = tier, sealer
+		deps.Tier, deps.Sealer = tier, seal.NewTiered(b.Seal, b.keys.names)
 		deps.Guard = resilience.New(resilience.Config{Name: "redis", Timeout: 250 * time.Millisecond, Attempts: 1, Metrics: o.calls})
 	}
 	c, err := cache.New(ctx, cache.Config{Bytes: uint64(o.config.Cache.Size)}, deps) //nolint:gosec // a size is never negative
@@ -176,7 +172,7 @@ func (o opener) keys() (keys, error) {
 		err = errors.Join(err, deriveErr)
 		return k
 	}
-	k := keys{cursor: derive("ward cursors"), seal: derive("ward cached values"), kms: derive(kmsPurpose), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
+	k := keys{cursor: derive("ward cursors"), names: derive("ward cached names"), kms: derive(kmsPurpose), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
 	return k, err
 }
 

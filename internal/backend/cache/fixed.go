@@ -23,13 +23,13 @@ type Guard interface {
 	Do(ctx context.Context, call func(ctx context.Context) error) error
 }
 
-// Sealer encrypts values and binds them to the name they lie under.
+// Sealer encrypts values under their tenant's key and binds them to the name they lie under.
 type Sealer interface {
 	// Name hides a tenant's key, which may hold a patient's id: nobody without the sealer's secret can find it again.
 	Name(tenant int32, key []byte) string
-	Seal(ctx context.Context, name string, plain []byte) (sealed []byte, err error)
-	// Open fails for anything that Seal did not make for this name.
-	Open(ctx context.Context, name string, sealed []byte) (plain []byte, err error)
+	Seal(ctx context.Context, tenant int32, name string, plain []byte) (sealed []byte, err error)
+	// Open fails for anything that Seal did not make for this tenant and name. What it gives is not nil.
+	Open(ctx context.Context, tenant int32, name string, sealed []byte) (plain []byte, err error)
 }
 
 // GetFixed gives the value that was put under key with SetFixed, from this process or the second tier. A second tier that fails is
@@ -136,7 +136,7 @@ func (f *far) get(ctx context.Context, tenant int32, key []byte) ([]byte, bool) 
 		f.misses.Add(1)
 		return nil, false
 	}
-	plain, err := f.sealer.Open(ctx, n, sealed)
+	plain, err := f.sealer.Open(ctx, tenant, n, sealed)
 	if err != nil { // sealed with a key that is gone, or tampered with: not an answer
 		f.failures.Add(1)
 		return nil, false
@@ -161,7 +161,7 @@ func (f *far) set(tenant int32, key, value []byte, ttl time.Duration) {
 func (f *far) write(ctx context.Context) {
 	for w := range f.waiting {
 		n := f.sealer.Name(w.tenant, w.key)
-		sealed, err := f.sealer.Seal(ctx, n, w.value)
+		sealed, err := f.sealer.Seal(ctx, w.tenant, n, w.value)
 		if err == nil {
 			err = f.guard.Do(ctx, func(ctx context.Context) error { return f.tier.Set(ctx, n, sealed, w.ttl) })
 		}

@@ -136,16 +136,6 @@ func (m *Tier) Swap(a, b string) {
 	m.values[a], m.values[b] = m.values[b], m.values[a]
 }
 
-// Sealer is a sealer with a key that every test shares.
-func Sealer(t testing.TB) *cache.AESGCM {
-	t.Helper()
-	s, err := cache.NewAESGCM(bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // Unguarded is a guard that only calls.
 type Unguarded struct{}
 

@@ -45,10 +45,7 @@ func TestTier(t *testing.T) {
 func TestCache_OnRedis(t *testing.T) {
 	t.Parallel()
 	url := testenv.URL(t, "WARD_TEST_REDIS")
-	sealer, err := cache.NewAESGCM(bytes.Repeat([]byte(time.Now().Format("05.000000000"))[:4], 8))
-	if err != nil {
-		t.Fatal(err)
-	}
+	sealer := cachetest.SealerOf(time.Now().Format("05.000000000"))
 	cachetest.Run(t, func(t *testing.T) *cache.Cache {
 		c, err := cache.New(t.Context(), cache.Config{}, cache.Deps{Tier: ready(t, url), Sealer: sealer, Guard: cachetest.Unguarded{}})
 		if err != nil {

@@ -7,49 +7,7 @@ import (
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/cache/cachetest"
-	"ward/internal/base/fault"
 )
-
-func TestAESGCM_OpensWhatItSealedAndNothingElse(t *testing.T) {
-	t.Parallel()
-	a, b := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
-	old, err := cache.NewAESGCM(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rotated, _ := cache.NewAESGCM(b, a)
-	other, _ := cache.NewAESGCM(b)
-	for _, plain := range [][]byte{{}, []byte("x"), bytes.Repeat([]byte("long"), 10_000)} {
-		sealed, err := old.Seal(t.Context(), "name", plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, s := range map[string]*cache.AESGCM{"itself": old, "after a rotation": rotated} {
-			if got, err := s.Open(t.Context(), "name", sealed); err != nil || !bytes.Equal(got, plain) || got == nil {
-				t.Errorf("%s: %q %v", name, got, err)
-			}
-		}
-		changed := bytes.Clone(sealed)
-		changed[len(changed)-1] ^= 1
-		for name, open := range map[string]func() ([]byte, error){
-			"another name": func() ([]byte, error) { return old.Open(t.Context(), "other", sealed) },
-			"another key":  func() ([]byte, error) { return other.Open(t.Context(), "name", sealed) },
-			"changed":      func() ([]byte, error) { return old.Open(t.Context(), "name", changed) },
-			"cut":          func() ([]byte, error) { return old.Open(t.Context(), "name", sealed[:20]) },
-			"empty":        func() ([]byte, error) { return old.Open(t.Context(), "name", nil) },
-		} {
-			if got, err := open(); !fault.Is(err, fault.CodeUnprocessable) || got != nil {
-				t.Errorf("%s: %q %v", name, got, err)
-			}
-		}
-	}
-	if _, err := cache.NewAESGCM([]byte("short")); !fault.Is(err, fault.CodeInvalid) {
-		t.Errorf("a short key: %v", err)
-	}
-	if old.Name(1, []byte("k")) == old.Name(2, []byte("k")) || old.Name(1, []byte("k")) == other.Name(1, []byte("k")) {
-		t.Error("names of different tenants or keys meet")
-	}
-}
 
 // Two processes share a tier. Its failing, losing or swapping values is a miss, never another answer.
 func TestFixed_SharedTier(t *testing.T) {
