@@ -21,7 +21,7 @@ func TestSealed_NeitherTablesNorMessagesShowAnEvent(t *testing.T) {
 			return errors.New("it fails each time")
 		}})
 		h.enqueue(o, 1, "x", secret)
-		clear := func(table string) (n int) {
+		shows := func(table string) (n int) {
 			t.Helper()
 			err := h.db.Read(h.tenant(1), func(ctx context.Context, q db.Querier) error {
 				return q.Query(ctx, "SELECT data FROM "+table, func(r db.Row) error {
@@ -37,7 +37,7 @@ func TestSealed_NeitherTablesNorMessagesShowAnEvent(t *testing.T) {
 			}
 			return n
 		}
-		if clear("outbox_event") != 1 {
+		if shows("outbox_event") != 1 {
 			t.Error("there is no event")
 		}
 		messages := make(chan bus.Message, 10)
@@ -58,7 +58,7 @@ func TestSealed_NeitherTablesNorMessagesShowAnEvent(t *testing.T) {
 		if m := <-messages; bytes.Contains(m.Data, []byte("Unmistakable")) {
 			t.Errorf("the message shows it: %q", m.Data)
 		}
-		clear("outbox_dead")
+		shows("outbox_dead")
 		dead, err := o.Dead(h.tenant(1), "never", nil, 1)
 		if err != nil || len(dead) != 1 || string(dead[0].Data) != secret {
 			t.Errorf("%+v %v", dead, err)
