@@ -287,7 +287,7 @@ func (e *examination) blobs(ctx context.Context) Finding {
 	if e.config.Embedded()[3] {
 		remedy = "the folder must be writable: " + filepath.Clean(e.config.BlobURL()[len("file:"):])
 	}
-	store, closeStore, err := e.opener.blobs()
+	store, closeStore, err := e.opener.blobs(nil)
 	if err != nil {
 		return wrong(part, err, remedy)
 	}

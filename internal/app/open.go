@@ -17,6 +17,7 @@ import (
 	"ward/internal/backend/blob"
 	"ward/internal/backend/blob/file"
 	"ward/internal/backend/blob/s3"
+	"ward/internal/backend/blob/sealed"
 	"ward/internal/backend/bus"
 	"ward/internal/backend/bus/embedded"
 	"ward/internal/backend/cache"
@@ -79,24 +80,32 @@ func (o opener) open(ctx context.Context) (b *Backends, err error) {
 	if b.Cache, b.tier, err = o.cache(ctx, b); err != nil {
 		return b, err
 	}
-	b.Blobs, b.closeBlob, err = o.blobs()
+	b.Blobs, b.closeBlob, err = o.blobs(seal.NewStreams(b.Seal))
 	return b, err
 }
 
-func (o opener) blobs() (*blob.Store, func() error, error) {
+// blobs opens the blob store. Without keys nothing is sealed, for who only looks whether it works.
+func (o opener) blobs(keys sealed.Keys) (*blob.Store, func() error, error) {
 	u := o.config.BlobURL()
 	if o.config.Embedded()[3] {
 		d, err := file.Open(strings.TrimPrefix(strings.TrimPrefix(u, "file:"), "//"))
 		if err != nil {
 			return nil, nil, err
 		}
-		return blob.New(blob.Deps{Driver: d, Clock: o.clock}), d.Close, nil
+		return o.store(d, keys), d.Close, nil
 	}
 	d, err := s3.Open(u, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3", Metrics: o.calls})})
 	if err != nil {
 		return nil, nil, err
 	}
-	return blob.New(blob.Deps{Driver: d, Clock: o.clock}), func() error { d.Close(); return nil }, nil
+	return o.store(d, keys), func() error { d.Close(); return nil }, nil
+}
+
+func (o opener) store(d blob.Driver, keys sealed.Keys) *blob.Store {
+	if keys != nil {
+		d = sealed.New(d, keys)
+	}
+	return blob.New(blob.Deps{Driver: d, Clock: o.clock})
 }
 
 func (o opener) db(ctx context.Context) (*db.DB, error) {
