@@ -133,7 +133,7 @@ func (s *sealing) next() (err error) {
 		return err
 	}
 	s.ended = len(ahead) == 0
-	s.room = s.aead.Seal(s.room[:0], s.nonce(s.number, s.ended), s.plain, s.name)
+	s.room = s.aead.Seal(s.room[:0], s.nonce(s.number, s.ended), s.plain, s.name) //nolint:gosec // the number makes it another each time
 	s.pending, s.plain = s.room, ahead
 	s.number++
 	return nil
