@@ -16,12 +16,13 @@ import (
 )
 
 type loadCmd struct {
-	Prepare   loadPrepareCmd   `cmd:"" help:"Store made-up patients and results through a running server."`
-	Records   loadRecordsCmd   `cmd:"" help:"Measure the work with clinical records."`
-	Limits    loadLimitsCmd    `cmd:"" help:"Measure what this machine and its database do at best."`
-	Write     loadWriteCmd     `cmd:"" help:"Write the made-up patients and results as bundles, for ward import."`
-	Results   loadResultsCmd   `cmd:"" help:"Make a table of reports: Ward and the limits side by side."`
-	LimitHTTP loadLimitHTTPCmd `cmd:"" name:"limit-http" hidden:"" help:"Answer every request with the bytes of standard input."`
+	Prepare    loadPrepareCmd    `cmd:"" help:"Store made-up patients and results through a running server."`
+	Records    loadRecordsCmd    `cmd:"" help:"Measure the work with clinical records."`
+	Activation loadActivationCmd `cmd:"" help:"Measure what a surge of account activations does to charts."`
+	Limits     loadLimitsCmd     `cmd:"" help:"Measure what this machine and its database do at best."`
+	Write      loadWriteCmd      `cmd:"" help:"Write the made-up patients and results as bundles, for ward import."`
+	Results    loadResultsCmd    `cmd:"" help:"Make a table of reports: Ward and the limits side by side."`
+	LimitHTTP  loadLimitHTTPCmd  `cmd:"" name:"limit-http" hidden:"" help:"Answer every request with the bytes of standard input."`
 }
 
 // Help is shown by --help.
@@ -30,6 +31,7 @@ func (loadCmd) Help() string {
   ward load prepare --url http://127.0.0.1:8080/t/demo/fhir --token "$TOKEN" --observations 200000 --patients 2000
   ward load records --url http://127.0.0.1:8080/t/demo/fhir --token "$TOKEN" --conns 1,16,64 --duration 10s --json run.json
   ward load records --url … --token … --workload chart-cold,create --conns 64 --rate 2000
+  ward load activation --url … --token … --admin "$ADMIN" --rate 20 --duration 60s
   ward load limits --url … --token … --sqlite data/tenants/demo.db --dir data`
 }
 
@@ -257,4 +259,68 @@ func failed(err error) error {
 		return err
 	}
 	return fault.Unavailable("the load failed: %s", strings.TrimSpace(err.Error()))
+}
+
+type loadActivationCmd struct {
+	server     `embed:""`
+	population `embed:""`
+	Admin      string        `required:"" help:"Bearer token of an administrator, who invites." placeholder:"TOKEN"`
+	Rate       float64       `default:"20" help:"Activations a second." placeholder:"N"`
+	Duration   time.Duration `default:"60s" help:"Of the surge, and of the runs before and after it."`
+	Charts     float64       `default:"200" help:"Charts a second, all the time." placeholder:"N"`
+	Conns      int           `default:"16" help:"Connections that ask for charts." placeholder:"N"`
+	Patience   time.Duration `default:"30m" help:"For the last password to be hashed."`
+	PID        int           `name:"pid" help:"The server's process, to report its CPU and memory." placeholder:"PID"`
+	JSON       string        `name:"json" help:"Write the report as JSON too." placeholder:"FILE"`
+}
+
+// Help is shown by --help.
+func (loadActivationCmd) Help() string {
+	return `Charts are asked for at a steady rate: alone, beside the surge, beside the queue that it left, and alone again. The charts must be there: see ward load prepare.
+
+Examples:
+  ward load activation --url http://127.0.0.1:8080/t/demo/fhir --token "$TOKEN" --admin "$ADMIN" --rate 20 --duration 60s
+  ward load activation --url … --token … --admin … --rate 100 --duration 60s --patients 2000 --json surge.json`
+}
+
+// Run measures and prints.
+func (c *loadActivationCmd) Run(ctx context.Context, w *world) error {
+	target, err := c.target()
+	if err != nil {
+		return err
+	}
+	p, err := c.load()
+	if err != nil {
+		return err
+	}
+	if c.Rate <= 0 || c.Charts <= 0 || c.Conns < 1 || c.Duration < time.Second {
+		return fault.Invalid("--rate, --charts and --conns must be above 0, --duration at least 1s")
+	}
+	r, err := load.Activation(ctx, target, load.ActivationOptions{
+		Population: p, Admin: c.Admin, Rate: c.Rate, Duration: c.Duration, Charts: c.Charts, Conns: c.Conns, Patience: c.Patience, PID: c.PID,
+		Prefix: fmt.Sprintf("load-%d", time.Now().UnixNano()), FirstAwake: 3 * time.Second,
+	}, func(text string) { fmt.Fprintln(w.err, text) })
+	if err != nil {
+		return failed(err)
+	}
+	surge, drain := r.Moved()
+	fmt.Fprintf(w.out, "activations: %.0f/s, %d sent, %d accepted (p50 %.1f ms, p95 %.1f ms), %d done, %d failed %s, %d told to come again\n", r.Rate, r.Sent, r.Accepted, r.AcceptP50, r.AcceptP95, r.Done, r.Failed, r.First, r.Busy)
+	fmt.Fprintf(w.out, "queue: empty %.1f s after the surge; the longest wait promised was %.1f s, the last waited %.1f s\n", r.Drain, r.Promised, r.Waited)
+	fmt.Fprintf(w.out, "charts at %.0f/s, p50/p95/p99 ms: alone %s, surge %s, draining %s, alone again %s\n", c.Charts, three(r.Before), three(r.During), three(r.Drained), three(r.After))
+	fmt.Fprintf(w.out, "p95 moved by %+.0f %% beside the surge, %+.0f %% beside the queue\n", surge*100, drain*100)
+	if c.JSON == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.JSON, append(text, '\n'), 0o600)
+}
+
+func three(r load.Run) string {
+	if r.Requests == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f/%.2f/%.2f", r.P50, r.P95, r.P99)
 }

@@ -32,6 +32,7 @@ type state struct {
 	running int
 	most    int // of all lanes' running, beyond which this lane waits; for background, of its own running
 	waiting []*waiter
+	entered uint64
 	refused uint64
 }
 
@@ -63,6 +64,7 @@ func (l *Lanes) Enter(ctx context.Context, lane module.Lane) error {
 	if len(s.waiting) == 0 && l.fits(lane) {
 		l.running++
 		s.running++
+		s.entered++
 		l.mu.Unlock()
 		return nil
 	}
@@ -112,6 +114,7 @@ func (l *Lanes) Leave(lane module.Lane) {
 			s.waiting = s.waiting[1:]
 			l.running++
 			s.running++
+			s.entered++
 			close(w.ready)
 		}
 	}
@@ -123,6 +126,13 @@ func (l *Lanes) Count(lane module.Lane) (running, waiting int, refused uint64) {
 	defer l.mu.Unlock()
 	s := &l.lanes[lane]
 	return s.running, len(s.waiting), s.refused
+}
+
+// Entered is how much of a lane's work was let in since the start.
+func (l *Lanes) Entered(lane module.Lane) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lanes[lane].entered
 }
 
 func (l *Lanes) fits(lane module.Lane) bool {

@@ -21,11 +21,12 @@ const (
 )
 
 const (
-	batchSize = 8                // passwords that a process takes at once
-	leaseTime = 30 * time.Second // for which they are its own
-	keepDone  = 24 * time.Hour   // for which their outcome is known
-	sweepRest = 10 * time.Minute // between looks for what other processes left
-	sweepRate = 20               // tenants looked at in a second
+	batchSize  = 8                // passwords that a process takes at once
+	leaseTime  = 30 * time.Second // for which they are its own
+	keepDone   = 24 * time.Hour   // for which their outcome is known
+	writeEvery = time.Second      // at least, while passwords are hashed
+	sweepRest  = 10 * time.Minute // between looks for what other processes left
+	sweepRate  = 20               // tenants looked at in a second
 )
 
 // Progress is how far a password on its way is.
@@ -122,7 +123,7 @@ type queue struct {
 	mu      sync.Mutex
 	tenants []scope.Tenant // with passwords that may wait
 	each    time.Duration  // that one takes, rests included, as things went lately
-	busy    float64        // share of the time in which people waited for charts, lately
+	entered uint64         // requests of people at the last look
 }
 
 func newQueue(p *People) *queue {
@@ -250,21 +251,29 @@ func (q *queue) batch(ctx context.Context) (more bool, err error) {
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	done := list[:0]
+	more = len(list) == batchSize
+	// Several are written at once where they come fast; nobody waits for others for longer than writeEvery.
+	from := 0
 	var failed error
+	wrote := q.people.deps.Clock.Now()
 	for i := range list {
 		began := q.people.deps.Clock.Now()
-		if err := q.hash(ctx, &list[i]); err != nil {
-			failed = err
+		if failed = q.hash(ctx, &list[i]); failed != nil {
+			list = list[:i]
 			break
 		}
-		done = append(done, list[i])
+		if q.people.deps.Clock.Now().Sub(wrote) >= writeEvery {
+			if err := q.finish(context.WithoutCancel(ctx), list[from:i+1]); err != nil {
+				return true, err
+			}
+			from, wrote = i+1, q.people.deps.Clock.Now()
+		}
 		q.took(q.people.deps.Clock.Now().Sub(began))
 	}
-	if err := q.finish(context.WithoutCancel(ctx), done); err != nil {
+	if err := q.finish(context.WithoutCancel(ctx), list[from:]); err != nil {
 		return true, err
 	}
-	return len(list) == batchSize, failed
+	return more && failed == nil, failed
 }
 
 // claim takes passwords that nobody works on.
@@ -310,20 +319,25 @@ func (q *queue) hash(ctx context.Context, x *pending) error {
 	return nil
 }
 
-// rest is how long nothing is hashed after a hash that took so long: the more people wait for charts, the longer.
+// rest is how long nothing is hashed after a hash that took so long: while people work, hashing takes no more than its share of one core's time.
 func (q *queue) rest(took time.Duration) time.Duration {
-	now := 0.0
-	if q.people.deps.Load != nil && q.people.deps.Load() > 0 {
-		now = 1
+	if q.people.deps.Entered == nil {
+		return 0
 	}
+	now := q.people.deps.Entered()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.busy += (now - q.busy) / 16
-	return min(time.Duration(q.busy*restFactor*float64(took)), time.Second)
+	working := now != q.entered
+	q.entered = now
+	share := q.people.deps.Share
+	if !working || share >= 1 {
+		return 0
+	}
+	return min(time.Duration(float64(took)*(1/max(share, 0.01)-1)), longestRest)
 }
 
-// restFactor is how many times as long as a hash took the rest after it is, while somebody always waits for a chart.
-const restFactor = 1.0
+// longestRest bounds the rest where a hash took long because the machine is full: the queue moves on, whatever the load.
+const longestRest = 2 * time.Second
 
 func (q *queue) took(d time.Duration) {
 	q.mu.Lock()

@@ -58,7 +58,8 @@ type Deps struct {
 	Enqueue  func(ctx context.Context, tx db.Tx, events ...module.Event) error
 	Audit    Audit
 	BaseURL  func() string                 // by which browsers come, without a closing slash
-	Load     func() (running int)          // interactive requests being worked on or waiting
+	Entered  func() uint64                 // requests of people let in so far; nil: nobody else uses the machine
+	Share    float64                       // of one core's time that queued passwords may take while people work; 0 is 0.1
 	Proxies  []netip.Prefix                // whose X-Forwarded-For is believed
 	Provider *http.Client                  // how tenants' own providers are reached; see ProviderClient
 	Metrics  interface{ Activated(n int) } // nil for none
@@ -82,6 +83,9 @@ func New(d Deps) (*People, error) {
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
 		return nil, fault.Internal("no AES-GCM").With(err)
+	}
+	if d.Share <= 0 {
+		d.Share = 0.1
 	}
 	p := &People{deps: d, aead: aead, providers: &providers{client: d.Provider, known: map[string]knownProvider{}}}
 	p.queue = newQueue(p)

@@ -243,3 +243,5 @@ func TestSecureFrom(t *testing.T) {
 		}
 	}
 }
+
+func (h *house) recorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
