@@ -267,6 +267,7 @@ type loadActivationCmd struct {
 	Admin      string        `required:"" help:"Bearer token of an administrator, who invites." placeholder:"TOKEN"`
 	Rate       float64       `default:"20" help:"Activations a second." placeholder:"N"`
 	Duration   time.Duration `default:"60s" help:"Of the surge, and of the runs before and after it."`
+	Rounds     int           `default:"1" help:"How often: alone, surge, and alone at the end." placeholder:"N"`
 	Charts     float64       `default:"200" help:"Charts a second, all the time." placeholder:"N"`
 	Conns      int           `default:"16" help:"Connections that ask for charts." placeholder:"N"`
 	Patience   time.Duration `default:"30m" help:"For the last password to be hashed."`
@@ -298,15 +299,15 @@ func (c *loadActivationCmd) Run(ctx context.Context, w *world) error {
 	}
 	r, err := load.Activation(ctx, target, load.ActivationOptions{
 		Population: p, Admin: c.Admin, Rate: c.Rate, Duration: c.Duration, Charts: c.Charts, Conns: c.Conns, Patience: c.Patience, PID: c.PID,
-		Prefix: fmt.Sprintf("load-%d", time.Now().UnixNano()), FirstAwake: 3 * time.Second,
+		Rounds: c.Rounds, Prefix: fmt.Sprintf("load-%d", time.Now().UnixNano()), FirstAwake: 3 * time.Second,
 	}, func(text string) { fmt.Fprintln(w.err, text) })
 	if err != nil {
 		return failed(err)
 	}
 	surge, drain := r.Moved()
 	fmt.Fprintf(w.out, "activations: %.0f/s, %d sent, %d accepted (p50 %.1f ms, p95 %.1f ms), %d done, %d failed %s, %d told to come again\n", r.Rate, r.Sent, r.Accepted, r.AcceptP50, r.AcceptP95, r.Done, r.Failed, r.First, r.Busy)
-	fmt.Fprintf(w.out, "queue: empty %.1f s after the surge; the longest wait promised was %.1f s, the last waited %.1f s\n", r.Drain, r.Promised, r.Waited)
-	fmt.Fprintf(w.out, "charts at %.0f/s, p50/p95/p99 ms: alone %s, surge %s, draining %s, alone again %s\n", c.Charts, three(r.Before), three(r.During), three(r.Drained), three(r.After))
+	fmt.Fprintf(w.out, "queue: empty %.1f s after the surge; the longest wait promised was %.1f s\n", r.Drain, r.Promised)
+	fmt.Fprintf(w.out, "charts at %.0f/s, p50/p95/p99 ms: alone %s, surge %s, queue %s; p95 of each run alone %.2f, beside a surge %.2f\n", c.Charts, three(r.Alone), three(r.During), three(r.Drained), r.EachAlone, r.EachDuring)
 	fmt.Fprintf(w.out, "p95 moved by %+.0f %% beside the surge, %+.0f %% beside the queue\n", surge*100, drain*100)
 	if c.JSON == "" {
 		return nil

@@ -19,7 +19,8 @@ type ActivationOptions struct {
 	Population
 	Admin      string        // bearer token that may invite
 	Rate       float64       // activations a second
-	Duration   time.Duration // of the surge, and of the runs before and after it
+	Duration   time.Duration // of each surge, and of each run before it and after the last
+	Rounds     int           // how often: a machine's mood shows in how the runs alone differ
 	Charts     float64       // charts a second, all the time
 	Conns      int           // connections that ask for charts
 	Patience   time.Duration // for the last password to be hashed after the surge
@@ -41,21 +42,21 @@ type ActivationReport struct {
 	AcceptP95 float64 `json:"acceptP95"`
 	Drain     float64 `json:"drainSeconds"`    // from the end of the surge to the last password
 	Promised  float64 `json:"promisedSeconds"` // what the last one was told to wait
-	Waited    float64 `json:"waitedSeconds"`   // what the last one waited
 
-	Before  Run `json:"before"`  // charts alone
-	During  Run `json:"during"`  // charts beside the surge
-	Drained Run `json:"drained"` // charts beside what was left of it, a run's time at most
-	After   Run `json:"after"`   // charts alone again
+	Alone   Run `json:"alone"`   // charts alone, all rounds together
+	During  Run `json:"during"`  // charts beside the surges
+	Drained Run `json:"drained"` // charts beside what was left of them, a run's time at most
+
+	EachAlone  []float64 `json:"eachAlone"` // p95 of each run, in order
+	EachDuring []float64 `json:"eachDuring"`
 }
 
-// Moved is by how much the charts' p95 moved, against the runs before and after together: 0.2 is 20 %.
+// Moved is by how much the charts' p95 moved: 0.2 is 20 %.
 func (r *ActivationReport) Moved() (surge, drain float64) {
-	alone := (r.Before.P95 + r.After.P95) / 2
-	if alone > 0 {
-		surge = r.During.P95/alone - 1
+	if r.Alone.P95 > 0 {
+		surge = r.During.P95/r.Alone.P95 - 1
 		if r.Drained.Requests > 0 {
-			drain = r.Drained.P95/alone - 1
+			drain = r.Drained.P95/r.Alone.P95 - 1
 		}
 	}
 	return surge, drain
@@ -78,37 +79,48 @@ func Activation(ctx context.Context, target Target, opt ActivationOptions, say f
 		http: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64}},
 		base: "http://" + target.Address + tenant, admin: opt.Admin,
 	}
-	n := int(opt.Rate * opt.Duration.Seconds())
-	say(fmt.Sprintf("inviting %d people", n))
-	links, err := a.invite(ctx, n, opt.Prefix)
-	if err != nil {
-		return nil, err
-	}
 	charts := newCharts(target, opt)
 	defer charts.close()
-	charts.run(ctx, opt.FirstAwake, nil)
-	report := &ActivationReport{Rate: opt.Rate, Sent: n}
-	report.Before = charts.run(ctx, opt.Duration, nil)
-	say(fmt.Sprintf("charts alone: p95 %.2f ms", report.Before.P95))
-
-	surge := &surge{report: report}
-	began := time.Now()
-	report.During = charts.run(ctx, opt.Duration, func(ctx context.Context) { surge.send(ctx, a, links, opt.Rate) })
-	ended := time.Now()
-	say(fmt.Sprintf("beside %.0f activations/s: p95 %.2f ms, %d accepted", opt.Rate, report.During.P95, report.Accepted))
-	patience, cancel := context.WithTimeout(ctx, opt.Patience)
-	defer cancel()
-	finished := make(chan time.Time, 1)
-	go func() { finished <- surge.wait(patience, a) }()
-	if last := surge.last(); last != "" && !a.done(ctx, last) {
-		report.Drained = charts.run(ctx, opt.Duration, nil)
-		say(fmt.Sprintf("beside what was left: p95 %.2f ms", report.Drained.P95))
+	charts.run(ctx, opt.FirstAwake, nil, &kindOfRun{})
+	report := &ActivationReport{Rate: opt.Rate}
+	var alone, during, drained kindOfRun
+	for round := range max(opt.Rounds, 1) {
+		n := int(opt.Rate * opt.Duration.Seconds())
+		say(fmt.Sprintf("inviting %d people", n))
+		links, err := a.invite(ctx, n, fmt.Sprintf("%s-%d", opt.Prefix, round))
+		if err != nil {
+			return nil, err
+		}
+		report.Sent += n
+		report.EachAlone = append(report.EachAlone, charts.run(ctx, opt.Duration, nil, &alone).P95)
+		say(fmt.Sprintf("charts alone: p95 %.2f ms", report.EachAlone[round]))
+		s := &surge{report: report}
+		r := charts.run(ctx, opt.Duration, func(ctx context.Context) { s.send(ctx, a, links, opt.Rate) }, &during)
+		ended := time.Now()
+		report.EachDuring = append(report.EachDuring, r.P95)
+		say(fmt.Sprintf("beside %.0f activations/s: p95 %.2f ms", opt.Rate, r.P95))
+		patience, cancel := context.WithTimeout(ctx, opt.Patience)
+		finished := make(chan time.Time, 1)
+		go func() { finished <- s.wait(patience, a) }()
+		if last := s.last(); last != "" && !a.done(ctx, last) {
+			say(fmt.Sprintf("beside what was left: p95 %.2f ms", charts.run(ctx, opt.Duration, nil, &drained).P95))
+		}
+		report.Drain = max(report.Drain, (<-finished).Sub(ended).Seconds())
+		cancel()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 	}
-	end := <-finished
-	report.Drain, report.Waited = end.Sub(ended).Seconds(), end.Sub(began).Seconds()-opt.Duration.Seconds()
-	report.After = charts.run(ctx, opt.Duration, nil)
-	say(fmt.Sprintf("charts alone again: p95 %.2f ms", report.After.P95))
+	report.EachAlone = append(report.EachAlone, charts.run(ctx, opt.Duration, nil, &alone).P95)
+	report.Alone, report.During, report.Drained = charts.sum(&alone), charts.sum(&during), charts.sum(&drained)
 	return report, ctx.Err()
+}
+
+// kindOfRun is what the runs of one kind came to.
+type kindOfRun struct {
+	histogram
+	tally
+	took time.Duration
 }
 
 // charts is a steady load of charts.
@@ -135,12 +147,11 @@ func (c *charts) close() {
 	}
 }
 
-// run asks for charts for a time, while beside does something else.
-func (c *charts) run(ctx context.Context, d time.Duration, beside func(ctx context.Context)) Run {
+// run asks for charts for a time, while beside does something else, and adds to the kind.
+func (c *charts) run(ctx context.Context, d time.Duration, beside func(ctx context.Context), into *kindOfRun) Run {
 	for _, w := range c.workers {
 		w.latency, w.tally = histogram{}, tally{}
 	}
-	server := usageOf(c.opt.PID)
 	began := time.Now()
 	var all sync.WaitGroup
 	if beside != nil {
@@ -149,10 +160,23 @@ func (c *charts) run(ctx context.Context, d time.Duration, beside func(ctx conte
 	loop{connections: len(c.workers), rate: c.opt.Charts}.drive(ctx, c.workers, c.work, d)
 	took := time.Since(began)
 	all.Wait()
-	r := summary(c.workers, took)
+	for _, w := range c.workers {
+		into.histogram.add(&w.latency)
+		into.tally.add(w.tally)
+	}
+	into.took += took
+	return summary(c.workers, took)
+}
+
+// sum is the run that a kind's runs make together.
+func (c *charts) sum(p *kindOfRun) Run {
+	if p.took == 0 {
+		return Run{}
+	}
+	r := summary([]*worker{{latency: p.histogram, tally: p.tally}}, p.took)
 	r.Workload, r.Loop, r.Connections, r.Rate = c.work.Name, "open", len(c.workers), c.opt.Charts
-	after := usageOf(c.opt.PID)
-	r.ServerCPU, r.ServerRSS, r.ServerPeakRSS = cores(after.cpu-server.cpu, took), after.rss, after.peakRSS
+	u := usageOf(c.opt.PID)
+	r.ServerRSS, r.ServerPeakRSS = u.rss, u.peakRSS
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,12 +95,7 @@ func (n *noted) Security(_ context.Context, kind audit.Kind, _ string) {
 func (n *noted) has(kind audit.Kind) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, k := range n.kinds {
-		if k == kind {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(n.kinds, kind)
 }
 
 type tenants struct{}
