@@ -12,6 +12,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
+	"ward/internal/kernel/breakglass"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/identity/oauth"
@@ -19,6 +20,7 @@ import (
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/operators"
 	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
@@ -42,17 +44,19 @@ type Options struct {
 
 // App is the product, built in one process.
 type App struct {
-	Config   Config
-	Tenants  *tenancy.Directory
-	Tokens   *identity.Tokens
-	Verifier *identity.Verifier
-	Audit    *audit.Log
-	OAuth    *oauth.Provider
-	People   *people.People
-	Sessions *people.Sessions
-	Records  *records.Service
-	Backends *Backends
-	Outbox   *outbox.Outbox
+	Config    Config
+	Tenants   *tenancy.Directory
+	Tokens    *identity.Tokens
+	Verifier  *identity.Verifier
+	Audit     *audit.Log
+	Glass     *breakglass.Glass
+	Operators *operators.Access
+	OAuth     *oauth.Provider
+	People    *people.People
+	Sessions  *people.Sessions
+	Records   *records.Service
+	Backends  *Backends
+	Outbox    *outbox.Outbox
 
 	options Options
 	targets module.Target

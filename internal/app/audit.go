@@ -12,6 +12,9 @@ func (a *App) buildAudit() (err error) {
 	names := parameterNames()
 	a.Audit, err = audit.New(audit.Deps{
 		DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants,
+		Emergency: func(tenant int32, principal string, patients []string) bool {
+			return a.Glass.Used(tenant, principal, patients)
+		},
 		Parameter: func(name string) bool { return names[name] },
 	})
 	return err

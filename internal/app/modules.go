@@ -12,6 +12,7 @@ import (
 	"ward/internal/kernel/journal"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
+	"ward/internal/kernel/operators"
 	"ward/internal/kernel/tenancy"
 )
 
@@ -25,6 +26,8 @@ func (a *App) modules() []module.Module {
 		a.signIn.Module(),        // the pages to sign in
 		a.OAuth.Module(),         // apps, and what people let them do
 		a.Audit.Module(),         // who did what
+		a.Glass.Module(),         // patients opened in an emergency
+		a.Operators.Module(),     // who of those that run Ward a tenant let in
 		journal.Module(),         // where long work goes on
 		a.Records.Module(),       // clinical records: FHIR R4
 	}
@@ -45,11 +48,12 @@ func (a *App) build() (err error) {
 	if err := a.buildOAuth(); err != nil {
 		return err
 	}
-	a.Verifier = identity.NewVerifier(a.Tokens, identity.Kind{Prefix: oauth.AccessPrefix, Minter: a.OAuth})
+	a.buildEmergency()
+	a.Verifier = identity.NewVerifier(a.Tokens, identity.Kind{Prefix: oauth.AccessPrefix, Minter: a.OAuth}, identity.Kind{Prefix: operators.TokenPrefix, Minter: a.Operators})
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
-		Tenants: a.allTenants, Audit: a.Audit,
+		Tenants: a.allTenants, Audit: a.Audit, Opened: a.Glass.Opened,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err

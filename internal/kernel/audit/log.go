@@ -30,8 +30,11 @@ type Deps struct {
 	Blobs     *blob.Store                                       // where checkpoints go; nil: none are made
 	Tenants   func(ctx context.Context) ([]scope.Tenant, error) // whose checkpoints are made; nil: none
 	Parameter func(name string) bool                            // says whether a search parameter's name is one; nil: none is
-	Site      string                                            // who recorded, in AuditEvent.source; default "ward"
-	Lag       time.Duration                                     // how long a read's event waits for others; default 500 ms
+	// Emergency says whether the principal could see any of the patients only because they were opened in an emergency. It answers from
+	// memory. nil: nobody could.
+	Emergency func(tenant int32, principal string, patients []string) bool
+	Site      string        // who recorded, in AuditEvent.source; default "ward"
+	Lag       time.Duration // how long a read's event waits for others; default 500 ms
 }
 
 // maxLag is how far the log may be behind: who records when it is more writes what waits first.
@@ -148,6 +151,9 @@ func (l *Log) fill(ctx context.Context, s *scope.Scope, e *Event) {
 	}
 	if e.By.ID == "" {
 		e.By = s.Principal
+	}
+	if l.deps.Emergency != nil && len(e.Patients) > 0 && !e.Emergency {
+		e.Emergency = l.deps.Emergency(s.Tenant.ID, e.By.ID, e.Patients)
 	}
 	if e.Request == "" || e.Address == "" {
 		if q, ok := observe.RequestFrom(ctx); ok {

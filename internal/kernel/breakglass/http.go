@@ -1,0 +1,132 @@
+package breakglass
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"ward/internal/base/fault"
+	"ward/internal/kernel/audit"
+)
+
+// wire is an opening over HTTP.
+type wire struct {
+	ID       string `json:"id"`
+	By       string `json:"by"`
+	Role     string `json:"role"`
+	Person   string `json:"person,omitempty"`
+	Patient  string `json:"patient"`
+	Reason   string `json:"reason"`
+	Opened   string `json:"opened"`
+	Until    string `json:"until"`
+	Ended    string `json:"ended,omitempty"`
+	Reviewed string `json:"reviewed,omitempty"`
+	Reviewer string `json:"reviewer,omitempty"`
+	Verdict  string `json:"verdict,omitempty"`
+}
+
+func written(o Opening) wire {
+	w := wire{
+		ID: o.ID, By: o.By, Role: o.Role, Person: o.Person, Patient: o.Patient, Reason: o.Reason.Reveal(), Opened: o.Opened.Format(time.RFC3339Nano),
+		Until: o.Until.Format(time.RFC3339Nano), Reviewer: o.Reviewer, Verdict: o.Verdict.Reveal(),
+	}
+	if !o.Ended.IsZero() {
+		w.Ended = o.Ended.Format(time.RFC3339Nano)
+	}
+	if !o.Reviewed.IsZero() {
+		w.Reviewed = o.Reviewed.Format(time.RFC3339Nano)
+	}
+	return w
+}
+
+func send(w http.ResponseWriter, status int, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(value)
+}
+
+// take reads a JSON object and nothing that it does not know.
+func take(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		if _, coded := fault.Of(err); coded {
+			return err
+		}
+		return fault.Invalid("the body must be a JSON object with the members that this address takes")
+	}
+	return nil
+}
+
+// handleOpen answers POST /t/{tenant}/break-glass {patient, reason, minutes}.
+func (g *Glass) handleOpen(w http.ResponseWriter, r *http.Request) error {
+	in := struct {
+		Patient string `json:"patient"`
+		Reason  string `json:"reason"`
+		Minutes int    `json:"minutes"`
+	}{Minutes: int(Longest.Minutes())}
+	if err := take(r, &in); err != nil {
+		return err
+	}
+	if !g.deps.Factor(r, Fresh) {
+		g.deps.Audit.Security(r.Context(), audit.SecondFactor, "break-glass")
+		return fault.Denied("show your second factor first, at /t/%s/second-factor?return=..., and ask again within %d minutes", r.PathValue("tenant"), int(Fresh.Minutes()))
+	}
+	if in.Minutes > int(Longest.Minutes()) {
+		in.Minutes = 0 // refused: it must not wrap around
+	}
+	o, err := g.Open(r.Context(), in.Patient, in.Reason, time.Duration(in.Minutes)*time.Minute)
+	if err != nil {
+		return err
+	}
+	return send(w, http.StatusCreated, written(o))
+}
+
+// handleList answers GET /t/{tenant}/break-glass[?all=true&before=id].
+func (g *Glass) handleList(w http.ResponseWriter, r *http.Request) error {
+	const page = 100
+	all, _ := strconv.ParseBool(r.URL.Query().Get("all"))
+	list, err := g.List(r.Context(), all, r.URL.Query().Get("before"), page)
+	if err != nil {
+		return err
+	}
+	if err := g.deps.Audit.Record(r.Context(), audit.Event{Action: audit.AuditRead, Detail: "break-glass", Count: int64(len(list))}); err != nil {
+		return err
+	}
+	out := struct {
+		Openings []wire `json:"openings"`
+		Next     string `json:"next,omitempty"`
+	}{Openings: []wire{}}
+	for _, o := range list {
+		out.Openings = append(out.Openings, written(o))
+	}
+	if len(list) == page {
+		out.Next = list[page-1].ID
+	}
+	return send(w, http.StatusOK, out)
+}
+
+// handleReview answers POST /t/{tenant}/break-glass/{id}/review {verdict}.
+func (g *Glass) handleReview(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Verdict string `json:"verdict"`
+	}
+	if err := take(r, &in); err != nil {
+		return err
+	}
+	if err := g.Review(r.Context(), r.PathValue("id"), in.Verdict); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// handleEnd answers DELETE /t/{tenant}/break-glass/{id}.
+func (g *Glass) handleEnd(w http.ResponseWriter, r *http.Request) error {
+	if err := g.End(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
