@@ -30,7 +30,7 @@ type clientCreateCmd struct {
 	Backend     bool     `help:"It is a backend service: it acts for itself, with system/ scopes, and signs with a key."`
 	JWKS        string   `help:"File with its public keys, as a JSON Web Key Set." placeholder:"FILE" name:"jwks"`
 	JWKSURI     string   `help:"Where its public keys are." placeholder:"URL" name:"jwks-uri"`
-	Trusted     bool     `help:"It is the tenant's own: people are not asked to consent."`
+	Trusted     bool     `help:"It is the tenant's own and proves who it is: people are not asked to consent."`
 	Introspects bool     `help:"It is a resource server and may ask about all tokens."`
 }
 

@@ -20,6 +20,7 @@ var public = map[string]bool{
 	"GET /t/{tenant}/oauth2/userinfo":             true,
 	"POST /t/{tenant}/oauth2/userinfo":            true,
 	"GET /t/{tenant}/oauth2/consents":             true,
+	"POST /t/{tenant}/oauth2/consents":            true,
 	"DELETE /t/{tenant}/oauth2/consents/{client}": true,
 	// Where people sign in. The pages of the account find out themselves who is signed in, and send everybody else to sign in.
 	"GET /assets/signin/{file}":                  true,

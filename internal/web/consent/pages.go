@@ -49,6 +49,11 @@ func (p *Pages) Pick(w http.ResponseWriter, v oauth.PickPage) error {
 	return p.draw(w, http.StatusOK, "pick.html", "", v)
 }
 
+// Consents lists the apps that the user let in.
+func (p *Pages) Consents(w http.ResponseWriter, v oauth.ConsentsPage) error {
+	return p.draw(w, http.StatusOK, "consents.html", "", v)
+}
+
 // Failed says why the app can't go on.
 func (p *Pages) Failed(w http.ResponseWriter, status int, v oauth.FailedPage) error {
 	return p.draw(w, status, "failed.html", "", v)

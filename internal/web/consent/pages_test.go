@@ -27,7 +27,7 @@ func TestPages_Golden(t *testing.T) {
 			return pages.Consent(w, oauth.ConsentPage{
 				App: "Growth " + hostile, AppHost: "app.example.org", Origin: "https://app.example.org", Unproven: true, User: "Dr Who" + hostile, Patient: &patient,
 				Action: "/t/demo/oauth2/consent", Hidden: map[string]string{"ward_request": "a=b&c=" + hostile},
-				Scopes: []oauth.ConsentScope{
+				Lasts: "one hour", Scopes: []oauth.ConsentScope{
 					{Scope: "openid", Words: "Know that it is you who signed in", Checked: true},
 					{Scope: "patient/Observation.cud", Words: "Add, change and delete measurements", Sensitive: true},
 				},
@@ -38,6 +38,11 @@ func TestPages_Golden(t *testing.T) {
 				App: hostile, User: "Dr Who", Search: true, Text: hostile, Patients: []oauth.Patient{patient}, Action: "/t/demo/oauth2/authorize",
 				Hidden: map[string]string{"state": hostile},
 			})
+		},
+		"consents": func(w *httptest.ResponseRecorder) error {
+			return pages.Consents(w, oauth.ConsentsPage{User: "Dr Who", Action: "/t/demo/oauth2/consents", Apps: []oauth.ConsentsApp{
+				{Client: "c1", Name: hostile, Given: "2026-05-01", Words: []string{"Know that it is you who signed in"}},
+			}})
 		},
 		"failed": func(w *httptest.ResponseRecorder) error {
 			return pages.Failed(w, 400, oauth.FailedPage{Error: "invalid_request", Description: "Not so: " + hostile})

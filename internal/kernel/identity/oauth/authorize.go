@@ -171,7 +171,7 @@ func (a *authorization) proceed(w http.ResponseWriter) error {
 	if err != nil {
 		return a.failed(w, err)
 	}
-	if !slices.Contains(prompt, "consent") && !a.picked && (a.client.Trusted || agreed && !a.client.Public()) {
+	if !slices.Contains(prompt, "consent") && !a.picked && (a.client.Trusted || agreed && !a.client.unproven()) {
 		return a.failed(w, a.grant(w, a.scopes))
 	}
 	if slices.Contains(prompt, "none") {

@@ -294,7 +294,7 @@ func TestClient_RegistrationsThatAreRefused(t *testing.T) {
 func TestClient_API(t *testing.T) {
 	t.Parallel()
 	each(t, func(s *site) {
-		body := `{"client_name":"App","redirect_uris":["` + callback + `","org.example.app:/cb"],"scope":"openid patient/*.rs","trusted":true}`
+		body := `{"client_name":"App","redirect_uris":["` + callback + `","https://app.example.org/other"],"scope":"openid patient/*.rs","trusted":true,"token_endpoint_auth_method":"client_secret_basic"}`
 		admin := []string{"Authorization", "Bearer admin"}
 		if a := s.json("/t/demo/oauth2/clients", body, as("alice")...); a.Code != 403 {
 			s.Errorf("a clinician registered a client: %d", a.Code)
@@ -303,7 +303,7 @@ func TestClient_API(t *testing.T) {
 			s.Errorf("nobody registered a client: %d", a.Code)
 		}
 		made := s.json("/t/demo/oauth2/clients", body, admin...)
-		if made.Code != 201 || made.json()["trusted"] != true || made.json()["client_secret"] != nil {
+		if made.Code != 201 || made.json()["trusted"] != true || !strings.HasPrefix(made.text("client_secret"), "wcs_demo_") {
 			s.Fatalf("%d %s", made.Code, made.Body)
 		}
 		one := "/t/demo/oauth2/clients/" + made.text("client_id")
@@ -316,7 +316,7 @@ func TestClient_API(t *testing.T) {
 		if a := s.get(strings.Replace(one, "demo", "north", 1), admin...); a.Code != 403 && a.Code != 404 {
 			s.Errorf("another tenant shows it: %d", a.Code)
 		}
-		token := s.token(exchange(made.text("client_id"), s.authorize("pat", request(made.text("client_id"), "scope", "openid patient/*.rs")).query().Get("code"))).text("access_token")
+		token := s.token(exchange(made.text("client_id"), s.authorize("pat", request(made.text("client_id"), "scope", "openid patient/*.rs")).query().Get("code"), "client_id", ""), "Authorization", basicAuth(made.text("client_id"), made.text("client_secret"))).text("access_token")
 		if !s.verifies(token) {
 			s.Error("no good")
 		}
@@ -358,6 +358,9 @@ func TestClient_RegistersItselfWhereTheTenantAllowsIt(t *testing.T) {
 		if a := s.json("/t/demo/oauth2/register", `{"client_name":"x","grant_types":["client_credentials"],"token_endpoint_auth_method":"private_key_jwt","scope":"system/*.rs","jwks":`+
 			keySet(s.T, jose.JSONWebKey{Key: newEC(s.T).Public()})+`}`); a.Code != 400 {
 			s.Errorf("a backend registered itself: %d %s", a.Code, a.Body)
+		}
+		if a := s.json("/t/demo/oauth2/clients", `{"client_name":"x","redirect_uris":["`+callback+`"],"trusted":true}`, "Authorization", "Bearer admin"); a.Code != 400 {
+			s.Errorf("a public client is trusted: %d", a.Code)
 		}
 		// What was never used goes after a day.
 		s.clock.Advance(25 * time.Hour)

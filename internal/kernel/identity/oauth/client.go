@@ -55,8 +55,11 @@ type Client struct {
 	secret []byte // SHA-256; empty without one
 }
 
-// Public says that nothing proves the client's identity.
+// Public says that the client can't prove who it is.
 func (c *Client) Public() bool { return c.AuthMethod == authNone }
+
+// unproven says that nothing but its address speaks for the client: then people are asked each time.
+func (c *Client) unproven() bool { return c.Public() || c.Dynamic }
 
 func (c *Client) scopes() []string { return fields(c.Scope) }
 
@@ -105,6 +108,9 @@ func (r *Registration) complete() (word string, err error) {
 	}
 	if err := r.checkURIs(); err != nil {
 		return "invalid_redirect_uri", err
+	}
+	if r.Trusted && r.AuthMethod == authNone {
+		return metadata, fault.Invalid("a client can only be trusted when it proves who it is: register it with a secret or keys")
 	}
 	return metadata, r.checkKeys()
 }

@@ -2,8 +2,10 @@ package oauth
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"ward/internal/base/fault"
 )
@@ -122,21 +124,58 @@ func (p *Provider) handleRegister(w http.ResponseWriter, r *http.Request) error 
 	return writeJSON(w, http.StatusCreated, viewOf(c, secret))
 }
 
-// handleConsents lists what the user who asks agreed to.
+// handleConsents lists what the user who asks agreed to: a page for browsers, else JSON.
 func (p *Provider) handleConsents(w http.ResponseWriter, r *http.Request) error {
+	page := strings.Contains(r.Header.Get("Accept"), "text/html")
 	who, ok := p.deps.People.SignedIn(r)
 	if !ok {
-		return fault.Unauthenticated("nobody is signed in")
+		tenant, err := tenantOf(r.Context())
+		if err == nil && page {
+			redirect(w, p.deps.People.SignInPath(tenant, r.URL.Path, false))
+			return nil
+		}
+		return errors.Join(fault.Unauthenticated("nobody is signed in"), err)
 	}
 	list, err := p.Consents(r.Context(), who.User)
 	if err != nil {
 		return err
 	}
+	if page {
+		v := ConsentsPage{User: who.Name, Action: r.URL.Path}
+		for _, c := range list {
+			app := ConsentsApp{Client: c.Client, Name: c.Name, Given: c.Given[:len("2006-01-02")]}
+			for _, s := range c.Scopes {
+				app.Words = append(app.Words, words(s))
+			}
+			v.Apps = append(v.Apps, app)
+		}
+		return p.deps.Pages.Consents(w, v)
+	}
 	return writeJSON(w, http.StatusOK, map[string]any{"consents": append([]Consent{}, list...)})
+}
+
+// handleRevokeConsentForm takes one back, as the page asks.
+func (p *Provider) handleRevokeConsentForm(w http.ResponseWriter, r *http.Request) error {
+	if err := p.onceEach(r); err != nil {
+		return p.answerError(w, r, err)
+	}
+	if err := p.takeBack(r, r.PostForm.Get(FieldClient)); err != nil && !fault.Is(err, fault.CodeNotFound) {
+		return err
+	}
+	redirect(w, r.URL.Path)
+	return nil
 }
 
 // handleRevokeConsent takes one back.
 func (p *Provider) handleRevokeConsent(w http.ResponseWriter, r *http.Request) error {
+	if err := p.takeBack(r, r.PathValue("client")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (p *Provider) takeBack(r *http.Request, client string) error {
 	who, ok := p.deps.People.SignedIn(r)
 	if !ok {
 		return fault.Unauthenticated("nobody is signed in")
@@ -144,9 +183,5 @@ func (p *Provider) handleRevokeConsent(w http.ResponseWriter, r *http.Request) e
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		return fault.Denied("this is another site's request")
 	}
-	if err := p.RevokeConsent(r.Context(), who.User, r.PathValue("client")); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return p.RevokeConsent(r.Context(), who.User, client)
 }

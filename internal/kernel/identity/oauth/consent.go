@@ -23,7 +23,7 @@ func (a *authorization) askConsent(w http.ResponseWriter) error {
 		return err
 	}
 	page := ConsentPage{
-		App: a.client.Name, Unproven: a.client.Public(), User: a.who.Name, Patient: a.patient, Action: a.base.path() + "/oauth2/consent",
+		App: a.client.Name, Unproven: a.client.unproven(), Lasts: a.lasts(), User: a.who.Name, Patient: a.patient, Action: a.base.path() + "/oauth2/consent",
 	}
 	if u, err := url.Parse(a.form.Get("redirect_uri")); err == nil {
 		page.AppHost, page.Origin = u.Host, u.Scheme+"://"+u.Host
@@ -40,6 +40,19 @@ func (a *authorization) askConsent(w http.ResponseWriter) error {
 	}
 	page.Hidden = a.sealed()
 	return a.p.deps.Pages.Consent(w, page)
+}
+
+// lasts says for how long the client gets what it asks for.
+func (a *authorization) lasts() string {
+	refreshes := a.client.may(grantRefresh)
+	switch {
+	case refreshes && covered(a.scopes, scopeOffline):
+		return "at most 180 days, and 30 days after it was used last"
+	case refreshes && covered(a.scopes, scopeOnline):
+		return "as long as you are signed in"
+	default:
+		return "one hour"
+	}
 }
 
 // sealed is the request as it goes with the consent page's form: only this session's user can send it back, for a while, unchanged.

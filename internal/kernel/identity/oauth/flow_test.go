@@ -248,6 +248,15 @@ func TestFlow_ConsentNarrowsIsKeptAndTakenBack(t *testing.T) {
 			s.Error("prompt=consent does not ask")
 		}
 
+		if s.get("/t/demo/oauth2/consents", append(as("pat"), "Accept", "text/html")...); s.pages.apps == nil || len(s.pages.apps.Apps) != 1 || s.pages.apps.Apps[0].Words[0] != "Know that it is you who signed in" {
+			s.Errorf("%+v", s.pages.apps)
+		}
+		if a := s.get("/t/demo/oauth2/consents", "Accept", "text/html"); !a.query().Has("return") {
+			s.Errorf("%d %s", a.Code, a.Body)
+		}
+		if a := s.post("/t/demo/oauth2/consents", values("client", secretive.ID), "Cookie", "user=pat", "Sec-Fetch-Site", "cross-site"); a.Code != http.StatusForbidden {
+			s.Errorf("another site took a consent back: %d", a.Code)
+		}
 		if list := s.get("/t/demo/oauth2/consents", as("pat")...); !strings.Contains(list.Body.String(), "Ward round") {
 			s.Errorf("%s", list.Body)
 		}
@@ -257,7 +266,10 @@ func TestFlow_ConsentNarrowsIsKeptAndTakenBack(t *testing.T) {
 		if a := s.delete("/t/demo/oauth2/consents/"+secretive.ID, "Cookie", "user=pat", "Sec-Fetch-Site", "cross-site"); a.Code != http.StatusForbidden {
 			s.Errorf("another site took a consent back: %d", a.Code)
 		}
-		if a := s.delete("/t/demo/oauth2/consents/"+secretive.ID, as("pat")...); a.Code != http.StatusNoContent {
+		if a := s.post("/t/demo/oauth2/consents", values("client", secretive.ID), as("pat")...); a.Code != http.StatusSeeOther {
+			s.Errorf("%d %s", a.Code, a.Body)
+		}
+		if a := s.delete("/t/demo/oauth2/consents/"+secretive.ID, as("pat")...); a.Code != http.StatusNotFound {
 			s.Errorf("%d %s", a.Code, a.Body)
 		}
 		if s.verifies(a.text("access_token")) || s.verifies(second.text("access_token")) {
@@ -296,7 +308,7 @@ func TestFlow_PublicClientsAskEveryTimeAndTrustedOnesNever(t *testing.T) {
 		if s.pages.consent == nil {
 			s.Error("a client that nothing proves was not asked about")
 		}
-		own, _ := s.client(oauth.Registration{Name: "Portal", RedirectURIs: []string{callback}, Scope: "openid", Trusted: true})
+		own, _ := s.client(oauth.Registration{Name: "Portal", RedirectURIs: []string{callback}, Scope: "openid", Trusted: true, AuthMethod: "client_secret_basic"})
 		if code := s.authorize("pat", request(own.ID, "scope", "openid", "aud", "")).query().Get("code"); code == "" {
 			s.Error("the tenant's own app is asked about")
 		}

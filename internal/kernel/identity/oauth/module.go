@@ -48,6 +48,7 @@ func (p *Provider) Module() module.Module {
 			public("GET", module.FHIRPrefix+"/.well-known/smart-configuration", urgent, form, quick, "SMART App Launch: discovery", p.handleSMART),
 			public("POST", at+"/register", people, small, fair, "OAuth2: a client registers itself", p.handleRegister),
 			public("GET", at+"/consents", people, form, fair, "What the user agreed that apps may do", p.handleConsents),
+			public("POST", at+"/consents", people, form, fair, "Take back what the user agreed to, from the page", p.handleRevokeConsentForm),
 			public("DELETE", at+"/consents/{client}", people, form, fair, "Take back what the user agreed to", p.handleRevokeConsent),
 			guarded("POST", at+"/launch", access.RecordsRead, form, "SMART: a launch context for an app", p.handleLaunch),
 			guarded("GET", at+"/clients", access.TenantManage, form, "List the tenant's clients", p.handleListClients),

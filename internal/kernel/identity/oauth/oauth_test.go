@@ -420,6 +420,7 @@ type pages struct {
 	consent *oauth.ConsentPage
 	pick    *oauth.PickPage
 	failed  *oauth.FailedPage
+	apps    *oauth.ConsentsPage
 }
 
 func (p *pages) clear() { *p = pages{} }
@@ -432,6 +433,12 @@ func (p *pages) Consent(w http.ResponseWriter, v oauth.ConsentPage) error {
 
 func (p *pages) Pick(w http.ResponseWriter, v oauth.PickPage) error {
 	p.pick = &v
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (p *pages) Consents(w http.ResponseWriter, v oauth.ConsentsPage) error {
+	p.apps = &v
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

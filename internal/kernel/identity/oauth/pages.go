@@ -6,6 +6,8 @@ import "net/http"
 type Pages interface {
 	Consent(w http.ResponseWriter, v ConsentPage) error
 	Pick(w http.ResponseWriter, v PickPage) error
+	// Consents lists what the user agreed to, each with a way to take it back.
+	Consents(w http.ResponseWriter, v ConsentsPage) error
 	// Failed says to a person why the app can't go on, with the status.
 	Failed(w http.ResponseWriter, status int, v FailedPage) error
 	// Onward sends the browser to the URL by itself, with a link where that does not work.
@@ -20,6 +22,7 @@ type ConsentPage struct {
 	User     string // who is signed in
 	Patient  *Patient
 	Scopes   []ConsentScope
+	Lasts    string            // for how long
 	Action   string            // where the form goes, by POST
 	Hidden   map[string]string // what goes with it
 	Origin   string            // the redirect URI's, which the answer leads to
@@ -42,10 +45,24 @@ type PickPage struct {
 	Hidden    map[string]string // what goes with it
 }
 
+// ConsentsPage lists apps.
+type ConsentsPage struct {
+	User   string
+	Apps   []ConsentsApp
+	Action string // where the forms go, by POST, with the client as FieldClient
+}
+
+// ConsentsApp is one app on it.
+type ConsentsApp struct {
+	Client, Name, Given string
+	Words               []string // what it may
+}
+
 // The names of the pages' fields.
 const (
 	FieldScope    = "scope"        // checkboxes of the consent page
 	FieldDecision = "decision"     // allow or deny
+	FieldClient   = "client"       // the app whose access is taken back
 	FieldText     = "ward_search"  // what is searched for
 	FieldPatient  = "ward_patient" // the patient chosen
 )
