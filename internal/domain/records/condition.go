@@ -84,6 +84,7 @@ func (e *engine) valueCondition(ctx context.Context, typ string, clause *search.
 	if c.ranges == nil {
 		return c
 	}
+	c.ranges = maskRanges(e.mask, c.ranges)
 	c.never = len(c.ranges) == 0
 	c.rank = rankOf(clause, c.ranges)
 	if codes, exact, ok := clause.ChartCodes(typ); ok && len(codes) == 1 {
@@ -142,7 +143,7 @@ func (e *engine) refCondition(ctx context.Context, typ string, params []*search.
 		for _, target := range slices.Sorted(maps.Keys(targets)) {
 			ranges, exact := p.RangesTo(typ, target)
 			c.exact = c.exact && exact
-			for _, r := range ranges {
+			for _, r := range maskRanges(e.mask, ranges) {
 				// Parameters share branches: patient and subject, say.
 				if key := (postingKey{r.Atom, r.Chart, string(r.Lo)}); !known[key] {
 					known[key], c.ranges = true, append(c.ranges, r)
@@ -332,7 +333,7 @@ func (e *engine) hasCondition(ctx context.Context, typ string, has *search.Has) 
 func (e *engine) sub() *engine {
 	return &engine{
 		s: e.s, q: e.q, req: Request{Query: &search.Query{}}, registry: e.registry, budget: e.budget, loaded: e.loaded, from: cursor{lead: -1},
-		rights: e.rights, guarded: e.guarded,
+		rights: e.rights, guarded: e.guarded, mask: e.mask,
 	}
 }
 

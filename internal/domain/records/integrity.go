@@ -162,14 +162,18 @@ func (g *referenceCheck) findReferrers(ctx context.Context, c *Change) error {
 		known    = map[postingKey]bool{}
 		patient  int64
 	)
+	m, err := g.s.mask(ctx)
+	if err != nil {
+		return err
+	}
 	for _, w := range g.allWays() {
 		ranges, _ := w.param.RangesTo(w.typ, self)
-		for _, r := range ranges {
+		for _, r := range maskRanges(m, ranges) {
 			key := postingKey{r.Atom, r.Chart, string(r.Lo)}
 			switch {
 			case known[key]:
 			case r.Chart:
-				patient = chartKey(r)
+				patient = maskChart(m, chartKey(r))
 				charts = append(charts, g.s.number(w.typ))
 			default:
 				postings = append(postings, postingOf(r))

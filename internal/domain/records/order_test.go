@@ -112,11 +112,15 @@ func TestStore_RowsLeftBehindAreNoError(t *testing.T) {
 		err := s.write(ctx, func(ctx context.Context, tx db.Tx) ([]*Change, error) {
 			rows := new(rowSet)
 			rows.add(v.RID, s.entries("Observation", before.values))
-			postings, chart := rows.postings.columns(), rows.chart.columns()
+			m, err := s.mask(ctx)
+			if err != nil {
+				return nil, err
+			}
+			postings, chart := rows.postings.columns(m), rows.chart.columns(m)
 			if _, err := tx.InsertNew(ctx, "records_index", postings...); err != nil {
 				return nil, err
 			}
-			_, err := tx.InsertNew(ctx, "records_chart", chart...)
+			_, err = tx.InsertNew(ctx, "records_chart", chart...)
 			return nil, err
 		})
 		if err != nil {

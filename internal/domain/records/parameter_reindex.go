@@ -328,7 +328,11 @@ func (p *parameters) indexThese(ctx context.Context, tx db.Tx, param *search.Par
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	_, err = tx.InsertNew(ctx, "records_index", rows.columns()...)
+	m, err := p.s.mask(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.InsertNew(ctx, "records_index", rows.columns(m)...)
 	return err
 }
 

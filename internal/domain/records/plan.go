@@ -264,7 +264,7 @@ func (e *engine) chartPlan(typ string, conditions []condition, from cursor, olde
 	}
 	lead := conditions[from.lead]
 	code, byCode := chartCode(conditions)
-	src := &chartSource{s: e.s, typ: typ, patient: chartKey(lead.ranges[0]), code: code, oldestFirst: oldestFirst}
+	src := &chartSource{s: e.s, typ: typ, patient: maskChart(e.mask, chartKey(lead.ranges[0])), code: maskChartCode(e.mask, code), oldestFirst: oldestFirst}
 	if err := src.seek(from.position); err != nil {
 		return nil, err
 	}
@@ -347,7 +347,7 @@ func (e *engine) gather(ctx context.Context, typ string, conditions []condition,
 	for _, r := range c.ranges {
 		switch {
 		case r.Chart:
-			patients = append(patients, chartKey(r))
+			patients = append(patients, maskChart(e.mask, chartKey(r)))
 		case r.Eq:
 			equal = append(equal, postingOf(r))
 		default:
@@ -363,7 +363,7 @@ func (e *engine) gather(ctx context.Context, typ string, conditions []condition,
 	if c.rank == rankPatient {
 		code, _ = chartCode(conditions) // which the resources must have, whatever range they are in
 	}
-	if err := col.charts(ctx, e.q, e.s.number(typ), patients, code); err != nil {
+	if err := col.charts(ctx, e.q, e.s.number(typ), patients, maskChartCode(e.mask, code)); err != nil {
 		return nil, err
 	}
 	if err := e.budget.spend(len(col.rids) / 8); err != nil {

@@ -44,6 +44,7 @@ func chartTime(at int64) int64 {
 
 // rowSet gathers all rows that a group of changes writes, so that each table is written by one statement.
 type rowSet struct {
+	mask                      *seal.Mask
 	created, updated, history resourceRows
 	postings, postingDrop     postingRows
 	chart, chartDrop          chartRows
@@ -59,7 +60,7 @@ func (s *Service) rows(ctx context.Context, touched []*slot, now *search.Registr
 	if err != nil {
 		return nil, err
 	}
-	rows := new(rowSet)
+	rows := &rowSet{mask: key.Mask()}
 	for _, sl := range touched {
 		registry := sl.last.registry
 		if now != nil && now != registry {
@@ -153,12 +154,14 @@ func (rows *rowSet) write(ctx context.Context, tx db.Tx) error {
 			return tx.Upsert(ctx, "records_resource", []string{"rid"}, rows.updated.columns(true)...)
 		}},
 		{len(rows.history.rids), func() (int64, error) { return tx.Insert(ctx, "records_history", rows.history.columns(false)...) }},
-		{len(rows.postingDrop), func() (int64, error) { return tx.Delete(ctx, "records_index", rows.postingDrop.columns()...) }},
-		{len(rows.chartDrop), func() (int64, error) { return tx.Delete(ctx, "records_chart", rows.chartDrop.columns()...) }},
-		{len(rows.postingAdd), func() (int64, error) { return tx.InsertNew(ctx, "records_index", rows.postingAdd.columns()...) }},
-		{len(rows.chartAdd), func() (int64, error) { return tx.InsertNew(ctx, "records_chart", rows.chartAdd.columns()...) }},
-		{len(rows.postings), func() (int64, error) { return tx.Insert(ctx, "records_index", rows.postings.columns()...) }},
-		{len(rows.chart), func() (int64, error) { return tx.Insert(ctx, "records_chart", rows.chart.columns()...) }},
+		{len(rows.postingDrop), func() (int64, error) { return tx.Delete(ctx, "records_index", rows.postingDrop.columns(rows.mask)...) }},
+		{len(rows.chartDrop), func() (int64, error) { return tx.Delete(ctx, "records_chart", rows.chartDrop.columns(rows.mask)...) }},
+		{len(rows.postingAdd), func() (int64, error) {
+			return tx.InsertNew(ctx, "records_index", rows.postingAdd.columns(rows.mask)...)
+		}},
+		{len(rows.chartAdd), func() (int64, error) { return tx.InsertNew(ctx, "records_chart", rows.chartAdd.columns(rows.mask)...) }},
+		{len(rows.postings), func() (int64, error) { return tx.Insert(ctx, "records_index", rows.postings.columns(rows.mask)...) }},
+		{len(rows.chart), func() (int64, error) { return tx.Insert(ctx, "records_chart", rows.chart.columns(rows.mask)...) }},
 	} {
 		if step.rows == 0 {
 			continue
@@ -210,7 +213,16 @@ type postingRow struct {
 
 func (r *postingRows) add(p search.Posting, rid int64) { *r = append(*r, postingRow{p, rid}) }
 
-func (r postingRows) columns() []db.Column {
+// columns gives the rows as they are stored: once, for it masks them.
+func (r postingRows) columns(m *seal.Mask) []db.Column {
+	room := make([]byte, 0, 16*len(r))
+	for i := range r {
+		if r[i].Form != search.FormOrdered {
+			from := len(room)
+			room = maskKey(m, room, r[i].Atom, r[i].Form, r[i].Key)
+			r[i].Key = room[from:len(room):len(room)]
+		}
+	}
 	slices.SortFunc(r, func(a, b postingRow) int {
 		return cmp.Or(cmp.Compare(int32(a.Atom), int32(b.Atom)), bytes.Compare(a.Key, b.Key), cmp.Compare(a.rid, b.rid)) //nolint:gosec // a hash's bits, as stored
 	})
@@ -230,7 +242,11 @@ type keyedChartRow struct {
 
 func (r *chartRows) add(c chartRow, rid int64) { *r = append(*r, keyedChartRow{c, rid}) }
 
-func (r chartRows) columns() []db.Column {
+// columns gives the rows as they are stored: once, for it masks them.
+func (r chartRows) columns(m *seal.Mask) []db.Column {
+	for i := range r {
+		r[i].patient, r[i].code = maskChart(m, r[i].patient), maskChartCode(m, r[i].code)
+	}
 	slices.SortFunc(r, func(a, b keyedChartRow) int {
 		return cmp.Or(cmp.Compare(a.patient, b.patient), cmp.Compare(a.typ, b.typ), cmp.Compare(a.code, b.code),
 			cmp.Compare(a.at, b.at), cmp.Compare(a.rid, b.rid))

@@ -10,6 +10,7 @@ import (
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/jsontape"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/seal"
 )
 
 // Request is a parsed search, within a compartment when one is named.
@@ -121,6 +122,7 @@ type engine struct {
 	budget   *budget
 	loaded   map[string]*loaded // resources that chains looked at
 	rights   *access.Rights
+	mask     *seal.Mask
 	guarded  bool // not all sensitive classes are granted
 	doc      jsontape.Doc
 }
@@ -136,6 +138,9 @@ func (s *Service) engine(ctx context.Context, q db.Querier, req Request) (*engin
 		return nil, err
 	}
 	e := &engine{s: s, q: q, req: req, registry: registry, from: cursor{lead: -1}, budget: newBudget(s.db.Dialect()), loaded: map[string]*loaded{}}
+	if e.mask, err = s.mask(ctx); err != nil {
+		return nil, err
+	}
 	e.rights = access.Of(ctx)
 	e.guarded = !e.rights.ClearsAll()
 	if req.Cursor != "" {

@@ -171,7 +171,7 @@ func (k *Keys) begin(ctx context.Context, tenant int32, h *held) (*load, error) 
 		defer cancel()
 		l.key, l.err = k.load(ctx, tenant)
 		if l.err == nil && k.deps.Off {
-			l.key.off, l.key.mask = true, &Mask{}
+			l.key.off = true
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()

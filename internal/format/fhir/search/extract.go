@@ -168,7 +168,7 @@ func (r *Registry) Index(a *Arena, dst []Posting, doc *jsontape.Doc, resourceTyp
 		if b.truthOf(doc, root) {
 			truth = "true"
 		}
-		x.post(b.atom.ID, tokenKey(x.buf, nil, []byte(truth)))
+		x.post(b.atom.ID, FormToken, tokenKey(x.buf, nil, []byte(truth)))
 	}
 	x.self(resourceType)
 	a.buf = x.buf
@@ -229,9 +229,9 @@ func (x *extractor) self(resourceType string) {
 }
 
 // post takes what was appended to x.buf as a key.
-func (x *extractor) post(atom uint32, buf []byte) {
+func (x *extractor) post(atom uint32, form Form, buf []byte) {
 	if from := len(x.buf); !x.chartOnly {
-		x.dst = append(x.dst, Posting{Atom: atom, Key: buf[from:len(buf):len(buf)]})
+		x.dst = append(x.dst, Posting{Atom: atom, Form: form, Key: buf[from:len(buf):len(buf)]})
 	}
 	x.buf = buf
 }
@@ -282,7 +282,7 @@ func (x *extractor) emit(n jsontape.Node, e *emit) {
 		x.reference(n, e)
 	case Date:
 		if low, high, ok := span(x.doc, n, e.leaf.dt); ok {
-			x.post(e.atom, dateKey(x.buf, low, high))
+			x.post(e.atom, FormOrdered, dateKey(x.buf, low, high))
 			if e.role == chartDate && low > openLow {
 				x.chart.At = max(x.chart.At, low)
 			}
@@ -291,13 +291,13 @@ func (x *extractor) emit(n jsontape.Node, e *emit) {
 		eachString(x.doc, n, &e.leaf, func(text []byte, wordy bool) bool {
 			var buf [128]byte
 			return beginnings(fold(buf[:0], text), wordy, func(b []byte) bool {
-				x.post(e.atom, stringKey(x.buf, b))
+				x.post(e.atom, FormOrdered, stringKey(x.buf, b))
 				return false
 			})
 		})
 	case URI:
 		if uri := canonicalURL(x.doc.Bytes(n), e.leaf.dt); len(uri) > 0 {
-			x.post(e.atom, uriKey(x.buf, uri))
+			x.post(e.atom, FormOrdered, uriKey(x.buf, uri))
 		}
 	case Number, Quantity:
 		x.amount(n, e)
@@ -316,7 +316,7 @@ func canonicalURL(uri []byte, dt datatype) []byte {
 func (x *extractor) token(n jsontape.Node, e *emit) {
 	eachToken(x.doc, n, e.leaf.dt, func(system, code []byte) bool {
 		from := len(x.buf)
-		x.post(e.atom, tokenKey(x.buf, system, code))
+		x.post(e.atom, FormToken, tokenKey(x.buf, system, code))
 		if e.role == chartCode && len(code) > 0 {
 			x.chart.Codes = appendNew(x.chart.Codes, binary.BigEndian.Uint64(x.buf[from:]))
 		}
@@ -324,7 +324,7 @@ func (x *extractor) token(n jsontape.Node, e *emit) {
 	})
 	if e.leaf.dt == dtIdentifier && e.extra != 0 {
 		eachOfType(x.doc, n, func(system, code, value []byte) bool {
-			x.post(e.extra, ofTypeKey(x.buf, system, code, value))
+			x.post(e.extra, FormTyped, ofTypeKey(x.buf, system, code, value))
 			return false
 		})
 	}
@@ -336,13 +336,13 @@ func (x *extractor) reference(n jsontape.Node, e *emit) {
 		if e.role == chartPatient && t.local && t.typ == "Patient" {
 			x.chart.Patients = appendNew(x.chart.Patients, hash)
 		} else {
-			x.post(e.atom, binary.BigEndian.AppendUint64(x.buf, hash))
+			x.post(e.atom, FormReference, binary.BigEndian.AppendUint64(x.buf, hash))
 		}
 	}
 	if e.leaf.dt == dtReference && e.extra != 0 {
 		if id := x.doc.Get(n, "identifier"); id >= 0 {
 			eachToken(x.doc, id, dtIdentifier, func(system, code []byte) bool {
-				x.post(e.extra, tokenKey(x.buf, system, code))
+				x.post(e.extra, FormToken, tokenKey(x.buf, system, code))
 				return false
 			})
 		}
@@ -354,12 +354,12 @@ func (x *extractor) amount(n jsontape.Node, e *emit) {
 	if !ok {
 		return
 	}
-	x.post(e.atom, amountKey(x.buf, &a, e.typ == Quantity))
+	x.post(e.atom, FormOrdered, amountKey(x.buf, &a, e.typ == Quantity))
 	if e.typ != Quantity || !a.point() {
 		return
 	}
 	if u := conversion(x.registry.units, a.system, a.code); u != nil {
 		key := appendFloat(append(x.buf, classCanonical), u.Float(a.low.float()))
-		x.post(e.atom, appendShort(key, []byte(u.Dimension())))
+		x.post(e.atom, FormOrdered, appendShort(key, []byte(u.Dimension())))
 	}
 }

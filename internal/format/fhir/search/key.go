@@ -120,6 +120,9 @@ func dateKey(dst []byte, low, high int64) []byte {
 	return appendInt(appendInt(append(dst, class), low), high)
 }
 
+// Successor is the least key that is larger than all that begin with prefix; nil when there is none.
+func Successor(prefix []byte) []byte { return successor(prefix) }
+
 // successor is the least key that is larger than all that begin with prefix; nil when there is none.
 func successor(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {

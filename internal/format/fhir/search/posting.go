@@ -5,8 +5,20 @@ import "bytes"
 // Posting says that a resource has a value at an atom. Key preserves the order of the values, see keys.go; at most 64 bytes.
 type Posting struct {
 	Atom uint32
+	Form Form
 	Key  []byte
 }
+
+// Form says what a key is made of, for a store that does not keep hashes as they are. All keys of an atom have the same form.
+type Form uint8
+
+// The forms. Hashes are of eight bytes; only equal ones are looked for.
+const (
+	FormOrdered   Form = iota // values in their order: texts, URIs, dates, numbers, quantities
+	FormToken                 // the hash of a code, and of its system where there is one (4 bytes). A range may be all keys of a code, or have a system's hash as Suffix
+	FormTyped                 // the hash of an identifier's type, and of its value
+	FormReference             // the hash of a reference
+)
 
 // ChartEntry is what a patient's chart holds of one resource.
 type ChartEntry struct {
@@ -27,6 +39,7 @@ type Range struct {
 	Chart bool
 	// Suffix, when not empty, is what a key ends with. Holds checks it too.
 	Suffix []byte
+	Form   Form // of the keys
 
 	breadth breadth
 	hold    *Value // what a key must agree with

@@ -68,6 +68,15 @@ func (w *ranger) addPrefix(a *Atom, prefix []byte) {
 	w.add(Range{Atom: a.ID, Lo: prefix, Hi: successor(prefix)})
 }
 
+// formed says of what the keys of the ranges from one on are made, where that is not said yet.
+func (w *ranger) formed(from int, f Form) {
+	for i := from; i < len(w.all); i++ {
+		if w.all[i].Form == FormOrdered {
+			w.all[i].Form = f
+		}
+	}
+}
+
 // branches adds the ranges of all branches and values, and says whether postings can answer.
 func (w *ranger) branches(typ ParamType, branches []*branch, values []Value) bool {
 	for _, b := range branches {
@@ -117,12 +126,13 @@ func (w *ranger) value(typ ParamType, b *branch, v *Value) bool {
 }
 
 func (w *ranger) token(b *branch, v *Value) bool {
+	defer w.formed(len(w.all), FormToken)
 	switch w.modifier { //nolint:exhaustive // the others compare codes
 	case ModText:
 		return false
 	case ModOfType:
 		if b.extra != nil {
-			w.addEq(b.extra, ofTypeKey(nil, []byte(v.typeSystem), []byte(v.typed), []byte(v.code)))
+			w.add(Range{Atom: b.extra.ID, Lo: ofTypeKey(nil, []byte(v.typeSystem), []byte(v.typed), []byte(v.code)), Eq: true, Form: FormTyped})
 		}
 		return true
 	}
@@ -242,7 +252,7 @@ func (w *ranger) target(b *branch, t target) {
 	if !b.admits(t) {
 		return
 	}
-	r := Range{Atom: b.atom.ID, Lo: binary.BigEndian.AppendUint64(nil, refHash(t.text)), Eq: true}
+	r := Range{Atom: b.atom.ID, Lo: binary.BigEndian.AppendUint64(nil, refHash(t.text)), Eq: true, Form: FormReference}
 	if b.atom.Chart && t.local && t.typ == "Patient" {
 		r.Chart = true
 		w.exact = w.exact && w.charts == b.atom.siblings
