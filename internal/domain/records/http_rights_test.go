@@ -371,3 +371,29 @@ func TestRights_ReferentialIntegrityTellsNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestRights_HiddenCostsWhatAbsentCosts: the database is asked as often, so that the time tells nothing.
+func TestRights_HiddenCostsWhatAbsentCosts(t *testing.T) {
+	t.Parallel()
+	overHTTP(t, func(t *testing.T, c *client) {
+		twoPatients(t, c)
+		for _, who := range []string{thePatient, thePanel, "analyst?id=6"} {
+			me := c.as(who)
+			for _, path := range []string{"/Observation/{}", "/Observation/{}?_summary=true", "/Observation/{}/_history/1", "/Observation/{}/$meta", "/Observation?_id={}"} {
+				cost := func(id string) int64 {
+					at := strings.ReplaceAll(path, "{}", id)
+					for range 2 { // what is kept is kept now
+						c.must(t, 200, "GET", "/Observation/o-hers", "")
+						me.get(t, at)
+					}
+					before := c.s.db.Stats().Reads
+					me.get(t, at)
+					return c.s.db.Stats().Reads - before
+				}
+				if hidden, absent := cost("o-hers"), cost("o-nnnn"); hidden != absent {
+					t.Errorf("%s: %s is hidden after %d reads, absent after %d", who, path, hidden, absent)
+				}
+			}
+		}
+	})
+}
