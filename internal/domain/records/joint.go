@@ -103,6 +103,33 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 	return errors.Join(errs...)
 }
 
+// Stored is the content of the staged resources as WriteJoint wrote them, with their versions; nil for a deletion.
+func (j *Joint) Stored() [][]byte {
+	made := j.made[len(j.made)-min(len(j.made), len(j.ids)):]
+	stored := make([][]byte, len(made))
+	for i, c := range made {
+		if c.Version != nil {
+			stored[i] = c.Version.JSON
+		}
+	}
+	return stored
+}
+
+// Matching returns the resources of a type that meet criteria such as "patient=7&status=active", at most so many, with the rights of
+// the context.
+func (s *Service) Matching(ctx context.Context, typ, criteria string, most int) ([]*Version, error) {
+	query, err := s.parse(ctx, typ, criteria, search.Options{})
+	if err != nil {
+		return nil, err
+	}
+	query.Count = most
+	page, err := s.Search(ctx, Request{Query: query, once: true})
+	if err != nil {
+		return nil, err
+	}
+	return page.Matches, nil
+}
+
 // onAllCores calls do for 0 to n-1, on all cores when they are many: a transaction waits.
 func onAllCores(n int, do func(i int)) {
 	const few = 8

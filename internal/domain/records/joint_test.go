@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -36,6 +37,11 @@ func joined(s *Service, ctx context.Context, fail error, resources ...[3]string)
 		}
 		return fail
 	})
+	for i, json := range j.Stored() {
+		if err == nil && resources[i][2] != "" && !strings.Contains(string(json), `"versionId"`) {
+			err = errors.New("what was stored has no version")
+		}
+	}
 	return j.Done(ctx, err)
 }
 
@@ -53,6 +59,9 @@ func TestJoint_TrueTogether(t *testing.T) {
 		}
 		if v, err := s.Read(ctx, "Basic", "b"); err != nil || numberIn(v) != 2 || v.Number != 2 {
 			t.Error("the cache still has what was before:", v, err)
+		}
+		if found, err := s.Matching(ctx, "Slot", "schedule=Schedule/a&status=busy", 5); err != nil || len(found) != 1 {
+			t.Error(found, err)
 		}
 		gaveUp := errors.New("given up")
 		if err := joined(s, ctx, gaveUp, [3]string{"Basic", "b", string(numbered("b", 3))}, [3]string{"Slot", "s", ""}); !errors.Is(err, gaveUp) {

@@ -34,6 +34,10 @@ const (
 	BreakGlassReview = "breakglass.review" // see who did, and sign it off
 	OperatorGrant    = "operator.grant"    // let an operator read the tenant's records for a while
 	OperatorEnter    = "operator.enter"    // exchange such a grant for access
+
+	CalendarBook     = "calendar.book"     // see free times; hold, book, cancel and move visits: patients their own
+	CalendarOverbook = "calendar.overbook" // book beyond the seats that there are
+	CalendarManage   = "calendar.manage"   // set who can be booked when, and services
 )
 
 // routes is which permissions a role has: the doors it may knock at. What it finds behind them, [Rights] say.
@@ -43,16 +47,16 @@ var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn}},
-	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn}},
-	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen}},
-	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen}},
-	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch}},
+	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarBook}},
+	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarBook}},
+	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen, CalendarBook, CalendarOverbook}},
+	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen, CalendarBook}},
+	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Biller, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Analyst, []string{RecordsRead, RecordsBatch}},
-	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant}},
+	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Auditor, []string{RecordsRead, RecordsBatch, AuditRead, BreakGlassReview}},
-	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch}},
+	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, CalendarBook}},
 	{Operator, []string{SystemManage, OperatorEnter}},
 	{System, Permissions()},
 }
@@ -62,6 +66,7 @@ func Permissions() []string {
 	return []string{
 		RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage,
 		AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter,
+		CalendarBook, CalendarOverbook, CalendarManage,
 	}
 }
 

@@ -1,0 +1,326 @@
+package calendar
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ward/internal/base/fault"
+	"ward/internal/base/id"
+	"ward/internal/format/ical"
+)
+
+// Availability is when somebody or something can be booked, as rules: slots are computed from it, never stored. It has the id of a FHIR Schedule,
+// which the calendar keeps true to it. All times of day are the wall clock's in its zone.
+type Availability struct {
+	ID     string `json:"id,omitempty"`
+	Actor  string `json:"actor"`          // FHIR reference, such as "Practitioner/7" or "Location/3"
+	Name   string `json:"name,omitempty"` // shown in the Schedule
+	Zone   string `json:"zone"`           // IANA name
+	Active *bool  `json:"active,omitempty"`
+
+	Hours   []Hours `json:"hours"`
+	Breaks  []Hours `json:"breaks,omitempty"`
+	TimeOff []Off   `json:"timeOff,omitempty"`
+
+	Services []Offer `json:"services"`
+	Location string  `json:"location,omitempty"` // FHIR reference of where the visits are; empty for telehealth
+	Step     int     `json:"step,omitempty"`     // minutes from one start to the next; 0 is the service's length
+	Capacity int     `json:"capacity,omitempty"` // visits at one time; 0 is 1
+
+	BufferBefore   int `json:"bufferBefore,omitempty"`   // minutes kept free before each visit
+	BufferAfter    int `json:"bufferAfter,omitempty"`    // minutes kept free after it
+	MinimumNotice  int `json:"minimumNotice,omitempty"`  // minutes from now to the first start that can be booked
+	MaximumAdvance int `json:"maximumAdvance,omitempty"` // days from now to the last; 0 is 365
+
+	Publish bool `json:"publish,omitempty"` // free slots are published as SMART Scheduling Links, for everybody to see
+
+	zone          *ical.Zone
+	hours, breaks []recurring
+	off           [][2]int64
+}
+
+// Hours recur: by an RRULE (RFC 5545 §3.3.10) of FREQ=DAILY or longer, from one time of day to another. An end that is not after the start
+// is on the next day.
+type Hours struct {
+	Rule  string `json:"rrule"`
+	Start string `json:"start"`          // "09:00"
+	End   string `json:"end"`            // "17:00", up to "24:00"
+	From  string `json:"from,omitempty"` // first day, "2026-01-05"; INTERVAL and COUNT begin there
+}
+
+// Off is time away, from one local time to another.
+type Off struct {
+	Start string `json:"start"` // "2026-07-01T00:00"
+	End   string `json:"end"`
+}
+
+// Offer is a service that can be booked.
+type Offer struct {
+	Service string `json:"service"`
+	Minutes int    `json:"minutes,omitempty"` // 0: as the service says
+}
+
+// recurring is Hours, ready to be asked.
+type recurring struct {
+	series     *ical.Series
+	start, end ical.Civil // seconds of the day; end is later
+}
+
+// Limits of what an availability may hold.
+const (
+	cellMinutes    = cellSeconds / 60
+	maxHours       = 50
+	maxOff         = 500
+	maxCapacity    = 500
+	maxAdvanceDays = 730
+	dayMinutes     = 24 * 60
+)
+
+// problems gathers what is wrong with a body, each with its part.
+type problems []fault.Detail
+
+func (p *problems) add(part, format string, args ...any) {
+	*p = append(*p, fault.Detail{Severity: "error", Kind: "value", Expression: part, Message: part + ": " + fmt.Sprintf(format, args...)})
+}
+
+func (p *problems) from(part string, err error) {
+	if err != nil {
+		p.add(part, "%s", fault.Message(err))
+	}
+}
+
+// minutes checks a number of minutes, which must fill cells.
+func (p *problems) minutes(part string, n, low, high int) {
+	if n < low || n > high || n%cellMinutes != 0 {
+		p.add(part, "must be %d to %d minutes, in steps of %d", low, high, cellMinutes)
+	}
+}
+
+func (p problems) err(what string) error {
+	if len(p) == 0 {
+		return nil
+	}
+	texts := make([]string, len(p))
+	for i, d := range p {
+		texts[i] = d.Message
+	}
+	return fault.Invalid("%s: %s", what, strings.Join(texts, "; ")).Detail(p...)
+}
+
+// compile checks the rules and makes them ready.
+//
+// Errors: Invalid, naming each part that is wrong and what it may be.
+func (a *Availability) compile() error {
+	var p problems
+	if typ, rest, ok := strings.Cut(a.Actor, "/"); !ok || !id.Valid(rest) || !slices.Contains(bookable, typ) || typ == "Patient" {
+		p.add("actor", "must be a reference to a %s", strings.Join(bookable[1:], ", "))
+	}
+	if a.Location != "" && !isReference(a.Location, "Location") {
+		p.add("location", "must be a reference such as Location/3")
+	}
+	zone, err := ical.LoadZone(a.Zone)
+	p.from("zone", err)
+	if a.zone = zone; zone == nil {
+		a.zone = ical.UTC
+	}
+	if len(a.Hours) == 0 || len(a.Hours) > maxHours || len(a.Breaks) > maxHours {
+		p.add("hours", "must be 1 to %d, and at most as many breaks", maxHours)
+	} else {
+		a.hours = a.recurring(&p, "hours", a.Hours)
+		a.breaks = a.recurring(&p, "breaks", a.Breaks)
+	}
+	a.timeOff(&p)
+	if len(a.Services) == 0 || len(a.Services) > maxHours {
+		p.add("services", "must name 1 to %d services", maxHours)
+	}
+	for i, s := range a.Services {
+		part := "services[" + strconv.Itoa(i) + "]"
+		if !validKey(s.Service, maxServiceID) {
+			p.add(part+".service", "must be a service's id")
+		}
+		if s.Minutes != 0 {
+			p.minutes(part+".minutes", s.Minutes, cellMinutes, dayMinutes)
+		}
+	}
+	if a.Capacity < 0 || a.Capacity > maxCapacity {
+		p.add("capacity", "must be 1 to %d", maxCapacity)
+	}
+	if a.Step != 0 {
+		p.minutes("step", a.Step, cellMinutes, dayMinutes)
+	}
+	p.minutes("bufferBefore", a.BufferBefore, 0, dayMinutes)
+	p.minutes("bufferAfter", a.BufferAfter, 0, dayMinutes)
+	if a.MinimumNotice < 0 || a.MinimumNotice > maxAdvanceDays*dayMinutes {
+		p.add("minimumNotice", "must be 0 to %d minutes", maxAdvanceDays*dayMinutes)
+	}
+	if a.MaximumAdvance < 0 || a.MaximumAdvance > maxAdvanceDays {
+		p.add("maximumAdvance", "must be 1 to %d days", maxAdvanceDays)
+	}
+	return p.err("the availability can't be used")
+}
+
+func (a *Availability) recurring(p *problems, part string, list []Hours) []recurring {
+	made := make([]recurring, 0, len(list))
+	for i, h := range list {
+		at := part + "[" + strconv.Itoa(i) + "]"
+		start, okStart := timeOfDay(h.Start)
+		end, okEnd := timeOfDay(h.End)
+		if !okStart || start == dayMinutes {
+			p.add(at+".start", "must be a time of day from 00:00 to 23:55, in steps of %d minutes", cellMinutes)
+		}
+		if !okEnd {
+			p.add(at+".end", "must be a time of day from 00:00 to 24:00, in steps of %d minutes", cellMinutes)
+		}
+		if end <= start {
+			end += dayMinutes
+		}
+		series, err := h.series(a.zone, start)
+		p.from(at+".rrule", err)
+		if err == nil {
+			made = append(made, recurring{series, ical.Civil(start * 60), ical.Civil(end * 60)})
+		}
+	}
+	return made
+}
+
+// series is the days on which the hours are, at their start.
+func (h *Hours) series(zone *ical.Zone, start int) (*ical.Series, error) {
+	rule, err := ical.ParseRule(h.Rule)
+	if err != nil {
+		return nil, err
+	}
+	if rule.Freq > ical.Daily || len(rule.ByHour)+len(rule.ByMinute)+len(rule.BySecond) > 0 {
+		return nil, fault.Invalid("hours recur by days: FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY, without BYHOUR, BYMINUTE and BYSECOND")
+	}
+	day := ical.MakeCivil(2020, 1, 6, 0, 0, 0) // a Monday, long ago
+	if h.From != "" {
+		t, err := time.Parse(time.DateOnly, h.From)
+		if err != nil {
+			return nil, fault.Invalid("from must be a day such as 2026-01-05")
+		}
+		day = ical.CivilOf(t)
+	} else if rule.Count > 0 || rule.Interval > 1 {
+		return nil, fault.Invalid("COUNT and INTERVAL begin on a day: name it in from")
+	}
+	d := ical.Definition{Start: ical.Moment{Civil: day + ical.Civil(start*60)}, Zone: zone, Rule: &rule}
+	if h.From != "" && !onDay(&rule, day.Weekday()) {
+		// A DTSTART counts even where it does not match its rule; a day that is none of BYDAY is not meant.
+		d.ExDates = []ical.Moment{{Civil: day, Date: true}}
+	}
+	return ical.NewSeries(d)
+}
+
+// onDay says whether BYDAY allows a weekday, as far as it speaks of weekdays alone.
+func onDay(r *ical.Rule, day time.Weekday) bool {
+	for _, d := range r.ByDay {
+		if d.Nth != 0 || (d.Day+1)%7 == int(day) {
+			return true
+		}
+	}
+	return len(r.ByDay) == 0
+}
+
+func (a *Availability) timeOff(p *problems) {
+	if len(a.TimeOff) > maxOff {
+		p.add("timeOff", "must be at most %d", maxOff)
+		return
+	}
+	for i, o := range a.TimeOff {
+		part := "timeOff[" + strconv.Itoa(i) + "]"
+		start, errStart := localTime(o.Start)
+		end, errEnd := localTime(o.End)
+		if errStart != nil || errEnd != nil {
+			p.add(part, "start and end must be local times such as 2026-07-01T00:00")
+			continue
+		}
+		if end <= start {
+			p.add(part, "must end after it starts")
+			continue
+		}
+		a.off = append(a.off, [2]int64{a.zone.Instant(start), a.zone.Instant(end)})
+	}
+}
+
+// localTime reads a local time, with seconds or without.
+func localTime(s string) (ical.Civil, error) {
+	t, err := time.Parse("2006-01-02T15:04", s)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", s)
+	}
+	return ical.CivilOf(t), err
+}
+
+// timeOfDay reads "09:00" as minutes of the day.
+func timeOfDay(s string) (int, bool) {
+	if s == "24:00" {
+		return dayMinutes, true
+	}
+	t, err := time.Parse("15:04", s)
+	if err != nil || t.Minute()%cellMinutes != 0 {
+		return 0, false
+	}
+	return t.Hour()*60 + t.Minute(), true
+}
+
+// bookable are the types of parties that a visit may have (FHIR R4 Appointment.participant.actor).
+//
+//nolint:gochecknoglobals // constant table
+var bookable = []string{"Patient", "Practitioner", "PractitionerRole", "Location", "Device", "RelatedPerson", "HealthcareService"}
+
+func isReference(s string, types ...string) bool {
+	typ, rest, ok := strings.Cut(s, "/")
+	return ok && id.Valid(rest) && slices.Contains(types, typ)
+}
+
+// Ids of availabilities and services are short enough that a proposal's id holds both (see proposal).
+const (
+	maxAvailabilityID = 36
+	maxServiceID      = 20
+)
+
+// validKey says whether s is 1 to most of A-Z a-z 0-9 and -.
+func validKey(s string, most int) bool {
+	return len(s) <= most && id.Valid(s) && !strings.Contains(s, ".")
+}
+
+func (a *Availability) active() bool { return a.Active == nil || *a.Active }
+
+func (a *Availability) seats() int32 { return int32(max(a.Capacity, 1)) } //nolint:gosec // at most maxCapacity
+
+// offers gives the minutes of a service, 0 when it is not offered.
+func (a *Availability) offers(s *Service) int {
+	for _, o := range a.Services {
+		if o.Service == s.ID {
+			if o.Minutes != 0 {
+				return o.Minutes
+			}
+			return s.Minutes
+		}
+	}
+	return 0
+}
+
+// step is how far starts are apart, in seconds.
+func (a *Availability) step(minutes int) int64 {
+	if a.Step != 0 {
+		minutes = a.Step
+	}
+	return int64(minutes) * 60
+}
+
+// bounds are the first and last start that can be booked now.
+func (a *Availability) bounds(now int64) (first, last int64) {
+	days := a.MaximumAdvance
+	if days == 0 {
+		days = 365
+	}
+	return now + int64(a.MinimumNotice)*60, now + int64(days)*86400
+}
+
+// claimed are the cells that a visit takes, with its buffers.
+func (a *Availability) claimed(starts, ends int64) (from, to int32) {
+	return cellOf(starts - int64(a.BufferBefore)*60), cellOf(ends + int64(a.BufferAfter)*60 + cellSeconds - 1)
+}
