@@ -10,6 +10,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/domain/calendar"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/breakglass"
@@ -55,6 +56,7 @@ type App struct {
 	People    *people.People
 	Sessions  *people.Sessions
 	Records   *records.Service
+	Booking   *calendar.Booking
 	Backends  *Backends
 	Outbox    *outbox.Outbox
 

@@ -30,6 +30,7 @@ func (a *App) modules() []module.Module {
 		a.Operators.Module(),     // who of those that run Ward a tenant let in
 		journal.Module(),         // where long work goes on
 		a.Records.Module(),       // clinical records: FHIR R4
+		a.Booking.Module(),       // who can be seen when, and visits that are booked
 	}
 }
 
@@ -59,5 +60,9 @@ func (a *App) build() (err error) {
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err
 		},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.buildBooking()
+	return nil
 }

@@ -25,6 +25,7 @@ const (
 	doConfirm         // book what is held
 	doCancel          // also lets a hold go
 	doReschedule      //
+	doRefuse          // nothing: the refusal is remembered for the call's key
 	doPass            // a hold's time is over, or an offer was declined: on to the next on the waitlist, else free
 )
 
@@ -44,6 +45,7 @@ type act struct {
 	decline bool   // of doPass: before its time is over
 	place   string // of doConfirm: where the patient will be
 	patient *want  // of doConfirm: the patient's time, when the hold had no patient
+	refusal error // of doRefuse
 	joint   Joint
 	request string
 
@@ -226,7 +228,7 @@ func (g *group) read(ctx context.Context, tx db.Tx) error {
 		if a.once != nil && a.once.first != nil {
 			continue
 		}
-		if a.verb != doHold && a.verb != doBook {
+		if a.verb != doHold && a.verb != doBook && a.verb != doRefuse {
 			ids = append(ids, a.id)
 		}
 		wants = append(wants, a.wants...)
@@ -278,6 +280,9 @@ func (b *booking) claimExpiry() int64 {
 
 // decide carries the act out in memory.
 func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
+	if a.verb == doRefuse {
+		return a.refusal
+	}
 	if a.verb == doHold || a.verb == doBook {
 		is := *a.draft
 		is.id, is.state = a.id, booked

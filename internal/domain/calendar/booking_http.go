@@ -106,6 +106,9 @@ func (b *Booking) act(w http.ResponseWriter, c *call, work func() (*act, error))
 		return b.answerOne(c.ctx, w, first.body)
 	}
 	a, err := work()
+	if fault.Is(err, fault.CodeConflict) && c.once != nil {
+		a, err = &act{verb: doRefuse, refusal: err}, nil // remembered as the first answer, unless there is one by now
+	}
 	if err != nil {
 		return err
 	}

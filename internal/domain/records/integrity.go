@@ -122,7 +122,7 @@ func (g *referenceCheck) lookUp(ctx context.Context, keys []string) error {
 	return g.tx.Lookup(ctx, db.Lookup{
 		Table: "records_resource", Want: []string{"rid", "version", "seq", "op", "body"}, Keys: []db.Column{db.Col("type", types), db.Col("id", ids)}, ForUpdate: true,
 	}, func(i int, r db.Row) error {
-		if opAt(r, 0) == OpDelete {
+		if opAt(r, 3) == OpDelete {
 			return nil
 		}
 		typ, id, _ := cutReference(keys[i])

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+
+	"ward/internal/backend/db"
+	"ward/internal/domain/calendar"
+	"ward/internal/domain/records"
+)
+
+// buildBooking makes the booking of visits, which writes to the records in its own transactions.
+func (a *App) buildBooking() {
+	outbox := calendar.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
+	a.Booking = calendar.NewBooking(calendar.BookingDeps{
+		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Audit: a.Audit, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
+		Senders: map[string]calendar.Sender{"email": outbox, "sms": outbox, "push": outbox},
+	})
+}
+
+// bookingRecords is the record store, as booking needs it.
+type bookingRecords struct{ records *records.Service }
+
+func (r bookingRecords) Read(ctx context.Context, typ, id string) ([]byte, error) {
+	v, err := r.records.Read(ctx, typ, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.JSON, nil
+}
+
+func (r bookingRecords) Matching(ctx context.Context, typ, criteria string, most int) ([][]byte, error) {
+	found, err := r.records.Matching(ctx, typ, criteria, most)
+	if err != nil {
+		return nil, err
+	}
+	list := make([][]byte, len(found))
+	for i, v := range found {
+		list[i] = v.JSON
+	}
+	return list, nil
+}
+
+func (r bookingRecords) Join(ctx context.Context) (calendar.Joint, error) {
+	return r.records.Join(ctx)
+}
+
+func (r bookingRecords) WriteJoint(ctx context.Context, tx db.Tx, joints []calendar.Joint) error {
+	list := make([]*records.Joint, len(joints))
+	for i, j := range joints {
+		list[i] = j.(*records.Joint) //nolint:forcetypeassert // Join made it
+	}
+	return r.records.WriteJoint(ctx, tx, list...)
+}
