@@ -133,10 +133,9 @@ func hammer(t *testing.T, processes []*clinic, clients, rounds int) {
 
 // bookingOp is what a client does to one clinician's slots.
 type bookingOp struct {
-	kind       string // "book", "hold", "confirm", "cancel", "move"
-	slot, to   int
-	visit      string // confirm, cancel and move: which
-	secondSlot bool
+	kind     string // "book", "hold", "confirm", "cancel", "move"
+	slot, to int
+	visit    string // confirm, cancel and move: which
 }
 
 type bookingResult struct {

@@ -122,7 +122,9 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual) *clinic {
 	c.records, err = records.New(records.Deps{
 		DB: d, Cache: answers, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
 		Clock: clk, Log: discard, CursorKey: []byte("a key for tests"), Version: "test",
-		Settings: func(context.Context) (records.Settings, error) { return records.Settings{ReferentialIntegrity: true}, nil },
+		Settings: func(context.Context) (records.Settings, error) {
+			return records.Settings{ReferentialIntegrity: true}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -48,4 +48,8 @@ var public = map[string]bool{
 	"POST /t/{tenant}/account/app":               true,
 	"POST /t/{tenant}/account/codes":             true,
 	"POST /t/{tenant}/account/protect":           true,
+
+	// SMART Scheduling Links: free slots of schedules that say publish, for everybody to see.
+	"GET /t/{tenant}/calendar/slots/$bulk-publish": true,
+	"GET /t/{tenant}/calendar/slots/{file}":        true,
 }

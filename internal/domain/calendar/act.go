@@ -45,7 +45,7 @@ type act struct {
 	decline bool   // of doPass: before its time is over
 	place   string // of doConfirm: where the patient will be
 	patient *want  // of doConfirm: the patient's time, when the hold had no patient
-	refusal error // of doRefuse
+	refusal error  // of doRefuse
 	joint   Joint
 	request string
 
@@ -118,7 +118,7 @@ type group struct {
 	bookings map[string]*booking // locked, or made by this group
 	touched  []*booking
 	waiting  []entryChange
-	drop     []string    // bookings whose reminders are withdrawn
+	drop     []string // bookings whose reminders are withdrawn
 	remind   reminderRows
 	answered map[[32]byte]*act // by Idempotency-Key, in this group
 }
@@ -307,7 +307,7 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 	}
 	is := *was
 	is.Claims = slices.Clone(was.Claims)
-	switch a.verb {
+	switch a.verb { //nolint:exhaustive // the others ended above
 	case doConfirm:
 		if was.state != held {
 			return errState(was)
@@ -375,7 +375,7 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 }
 
 func errState(b *booking) error {
-	switch b.state {
+	switch b.state { //nolint:exhaustive // below
 	case held:
 		return fault.Conflict("the appointment is only held: book it first")
 	case booked:

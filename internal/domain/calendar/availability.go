@@ -93,9 +93,9 @@ func (p *problems) from(part string, err error) {
 }
 
 // minutes checks a number of minutes, which must fill cells.
-func (p *problems) minutes(part string, n, low, high int) {
-	if n < low || n > high || n%cellMinutes != 0 {
-		p.add(part, "must be %d to %d minutes, in steps of %d", low, high, cellMinutes)
+func (p *problems) minutes(part string, n, low int) {
+	if n < low || n > dayMinutes || n%cellMinutes != 0 {
+		p.add(part, "must be %d to %d minutes, in steps of %d", low, dayMinutes, cellMinutes)
 	}
 }
 
@@ -142,17 +142,17 @@ func (a *Availability) compile() error {
 			p.add(part+".service", "must be a service's id")
 		}
 		if s.Minutes != 0 {
-			p.minutes(part+".minutes", s.Minutes, cellMinutes, dayMinutes)
+			p.minutes(part+".minutes", s.Minutes, cellMinutes)
 		}
 	}
 	if a.Capacity < 0 || a.Capacity > maxCapacity {
 		p.add("capacity", "must be 1 to %d", maxCapacity)
 	}
 	if a.Step != 0 {
-		p.minutes("step", a.Step, cellMinutes, dayMinutes)
+		p.minutes("step", a.Step, cellMinutes)
 	}
-	p.minutes("bufferBefore", a.BufferBefore, 0, dayMinutes)
-	p.minutes("bufferAfter", a.BufferAfter, 0, dayMinutes)
+	p.minutes("bufferBefore", a.BufferBefore, 0)
+	p.minutes("bufferAfter", a.BufferAfter, 0)
 	if a.MinimumNotice < 0 || a.MinimumNotice > maxAdvanceDays*dayMinutes {
 		p.add("minimumNotice", "must be 0 to %d minutes", maxAdvanceDays*dayMinutes)
 	}

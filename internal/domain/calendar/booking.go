@@ -105,7 +105,7 @@ type detail struct {
 	Schedules []string `json:"schedules,omitempty"` // of the parties that have one, the leading one first
 	Slots     []string `json:"slots,omitempty"`     // one for each
 	State     string   `json:"state,omitempty"`     // where the patient will be, such as "NY"
-	Licensed  []string `json:"licensed,omitempty"` // practitioners who must be licensed there
+	Licensed  []string `json:"licensed,omitempty"`  // practitioners who must be licensed there
 	Extra     bool     `json:"extra,omitempty"`     // booked deliberately beyond the seats
 	Waiting   string   `json:"waiting,omitempty"`   // the waitlist's entry that the hold is offered to
 	Version   int64    `json:"version,omitempty"`   // how often it was booked and moved

@@ -269,7 +269,7 @@ func (b *Booking) wanted(c *call) (ask *asked, ok bool, err error) {
 			ask.schedule = schedule
 		}
 	default:
-		id, err := bookingID(byReference, ref)
+		id, err := bookingID(ref)
 		if err != nil {
 			return nil, false, err
 		}
@@ -404,7 +404,7 @@ func (b *Booking) book(ctx context.Context, ask *asked) (*act, error) {
 
 // confirm is the act that books what is held.
 func (b *Booking) confirm(c *call, ref string) (*act, error) {
-	id, err := bookingID(byReference, ref)
+	id, err := bookingID(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -480,7 +480,7 @@ func (b *Booking) handleCancel(w http.ResponseWriter, r *http.Request) error {
 
 // cancel is the act that cancels a visit, or lets a hold go.
 func (b *Booking) cancel(c *call, ref string) (*act, error) {
-	id, err := bookingID(byReference, ref)
+	id, err := bookingID(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -514,7 +514,7 @@ func (b *Booking) handleReschedule(w http.ResponseWriter, r *http.Request) error
 		if c.sent != nil {
 			ref = c.sent.ID
 		}
-		id, err := bookingID(byReference, ref)
+		id, err := bookingID(ref)
 		if err != nil {
 			return nil, err
 		}

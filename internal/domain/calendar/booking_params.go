@@ -295,11 +295,11 @@ func strictJSON(body []byte, into any) error {
 }
 
 // bookingID reads an id or a reference to an Appointment.
-func bookingID(name, s string) (string, error) {
+func bookingID(s string) (string, error) {
 	s = s[strings.LastIndex(s, "Appointment/")+1:]
 	s = strings.TrimPrefix(s, "ppointment/")
 	if !id.Valid(s) {
-		return "", fault.Invalid("%s must be a reference such as Appointment/7", name)
+		return "", fault.Invalid("%s must be a reference such as Appointment/7", byReference)
 	}
 	return s, nil
 }

@@ -48,7 +48,7 @@ type want struct {
 const extraSeats = 8
 
 // errRaced says that another process took what was free a moment ago: the act is tried again.
-var errRaced = errors.New("calendar: another process was faster") //nolint:gochecknoglobals // a sentinel
+var errRaced = errors.New("calendar: another process was faster")
 
 func raced() error { return fault.Conflict("somebody else was faster").With(errRaced) }
 

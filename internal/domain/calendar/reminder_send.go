@@ -127,7 +127,9 @@ func (b *Booking) message(ctx context.Context, r reminder, v *booking, now int64
 	if err != nil {
 		return nil, err
 	}
-	when := func(at int64) string { return time.Unix(at, 0).In(zone.Location()).Format("Monday 2 January 2006 at 15:04 MST") }
+	when := func(at int64) string {
+		return time.Unix(at, 0).In(zone.Location()).Format("Monday 2 January 2006 at 15:04 MST")
+	}
 	m := &Message{ID: r.id, Channel: r.channel, To: to, Subject: "Your appointment", Text: "You have an appointment on " + when(v.starts) + "."}
 	if v.state == held {
 		m.Subject = "An appointment has become free"

@@ -21,7 +21,7 @@ func (s *Service) check() error {
 	if s.Title == "" || len(s.Title) > 200 {
 		p.add("title", "must have 1 to 200 characters")
 	}
-	p.minutes("minutes", s.Minutes, cellMinutes, dayMinutes)
+	p.minutes("minutes", s.Minutes, cellMinutes)
 	const oldest = 150
 	for part, age := range map[string]*int{"minimumAge": s.MinimumAge, "maximumAge": s.MaximumAge} {
 		if age != nil && (*age < 0 || *age > oldest) {
