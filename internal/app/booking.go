@@ -13,7 +13,7 @@ import (
 func (a *App) buildBooking() {
 	outbox := calendar.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
 	a.Booking = calendar.NewBooking(calendar.BookingDeps{
-		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Audit: a.Audit, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
+		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
 		Senders: map[string]calendar.Sender{"email": outbox, "sms": outbox, "push": outbox},
 	})
 }

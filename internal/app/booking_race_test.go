@@ -73,7 +73,7 @@ func TestBooking_TwoProcesses(t *testing.T) {
 	t.Parallel()
 	d := dbtest.Postgres(t)
 	first := newClinic(t, d)
-	second := clinicOn(t, d, first.clock)
+	second := clinicOn(t, d, first.clock, first.sent)
 	hammer(t, []*clinic{first, second}, 8, 30)
 	first.truth(t)
 }

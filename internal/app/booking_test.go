@@ -28,6 +28,7 @@ import (
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/seal/sealtest"
 	"ward/internal/kernel/serve"
 )
 
@@ -100,16 +101,16 @@ func eachClinic(t *testing.T, test func(t *testing.T, c *clinic)) {
 
 func newClinic(t testing.TB, d *db.DB) *clinic {
 	t.Helper()
-	c := clinicOn(t, d, clock.NewManual(mondayMorning))
+	c := clinicOn(t, d, clock.NewManual(mondayMorning), &sentMessages{})
 	c.seed(t)
 	return c
 }
 
 // clinicOn is one process over the database.
-func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual) *clinic {
+func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *clinic {
 	t.Helper()
 	tenant := scope.Tenant{ID: 1, Slug: "test"}
-	c := &clinic{db: d, clock: clk, ctx: scope.WithTenant(t.Context(), tenant), sent: &sentMessages{}}
+	c := &clinic{db: d, clock: clk, ctx: scope.WithTenant(t.Context(), tenant), sent: sent}
 	answers, err := cache.New(t.Context(), cache.Config{TagSlots: 1 << 14}, cache.Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -118,9 +119,10 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual) *clinic {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := sealtest.Keys(t, d)
 	discard := slog.New(slog.DiscardHandler)
 	c.records, err = records.New(records.Deps{
-		DB: d, Cache: answers, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
+		DB: d, Cache: answers, Keys: keys, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
 		Clock: clk, Log: discard, CursorKey: []byte("a key for tests"), Version: "test",
 		Settings: func(context.Context) (records.Settings, error) {
 			return records.Settings{ReferentialIntegrity: true}, nil
@@ -130,7 +132,7 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual) *clinic {
 		t.Fatal(err)
 	}
 	c.booking = calendar.NewBooking(calendar.BookingDeps{
-		DB: d, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, BaseURL: "http://example.com",
+		DB: d, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
 		Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
 		Senders: map[string]calendar.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
 	})

@@ -14,6 +14,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/seal"
 )
 
 // verb is what an act does.
@@ -70,6 +71,10 @@ func onceOf(principal, key string, request []byte) *once {
 	return &once{key: sha256.Sum256([]byte(principal + "\x00" + key)), request: sha256.Sum256(request)}
 }
 
+func openAnswer(key *seal.Key, o *once, sealed []byte) ([]byte, error) {
+	return key.Open(nil, sealed, label("calendar_once", string(o.key[:])))
+}
+
 // attempts is how often an act is tried again because another process was faster.
 const attempts = 12
 
@@ -115,6 +120,7 @@ type group struct {
 	acts     []*act
 	results  []error
 	ledger   *ledger
+	key      *seal.Key
 	bookings map[string]*booking // locked, or made by this group
 	touched  []*booking
 	waiting  []entryChange
@@ -130,6 +136,9 @@ func (b *Booking) apply(ctx context.Context, tx db.Tx, acts []*act, results []er
 		b: b, now: b.deps.Clock.Now().Unix(), acts: acts, results: results, bookings: map[string]*booking{}, answered: map[[32]byte]*act{},
 	}
 	g.ledger = newLedger(g.now)
+	if g.key, err = b.deps.Keys.For(ctx); err != nil {
+		return err
+	}
 	for _, a := range acts {
 		a.was, a.is, a.answer, a.audited = nil, nil, nil, audit.Event{}
 		a.joint.Stage(nil, nil, nil)
@@ -186,7 +195,11 @@ func (g *group) remember(ctx context.Context, tx db.Tx) error {
 		return nil
 	}
 	return tx.Lookup(ctx, db.Lookup{Table: "calendar_once", Want: []string{"request", "status", "answer"}, Keys: []db.Column{db.Col("key", keys)}}, func(i int, r db.Row) error {
-		first := &firstAnswer{status: int(r.Int64(1)), body: slices.Clone(r.Bytes(2))}
+		body, err := openAnswer(g.key, acts[i].once, r.Bytes(2))
+		if err != nil {
+			return err
+		}
+		first := &firstAnswer{status: int(r.Int64(1)), body: body}
 		if !bytes.Equal(r.Bytes(0), acts[i].once.request[:]) {
 			first = &firstAnswer{status: http.StatusUnprocessableEntity}
 		}
@@ -246,7 +259,7 @@ func (g *group) read(ctx context.Context, tx db.Tx) error {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	if err := loadBookings(ctx, tx, ids, true, func(b *booking) { g.bookings[b.id] = b }); err != nil {
+	if err := g.b.loadBookings(ctx, tx, ids, true, func(b *booking) { g.bookings[b.id] = b }); err != nil {
 		return err
 	}
 	if len(over) > 0 {
@@ -445,7 +458,7 @@ func (g *group) write(ctx context.Context, tx db.Tx) error {
 	if err := g.ledger.write(ctx, tx); err != nil {
 		return err
 	}
-	if err := saveBookings(ctx, tx, g.touched); err != nil {
+	if err := saveBookings(ctx, tx, g.key, g.touched); err != nil {
 		return err
 	}
 	if err := changeEntries(ctx, tx, g.waiting); err != nil {
@@ -492,7 +505,7 @@ func (g *group) keep(ctx context.Context, tx db.Tx, refusals []*act) error {
 	var statuses []int32
 	var made []int64
 	add := func(o *once, status int32, answer []byte) {
-		keys, requests, answers = append(keys, o.key[:]), append(requests, o.request[:]), append(answers, answer)
+		keys, requests, answers = append(keys, o.key[:]), append(requests, o.request[:]), append(answers, g.key.Seal(nil, answer, label("calendar_once", string(o.key[:]))))
 		statuses, made = append(statuses, status), append(made, g.now)
 	}
 	for i, a := range g.acts {

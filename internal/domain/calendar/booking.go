@@ -10,6 +10,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/audit"
+	"ward/internal/kernel/seal"
 )
 
 // Booking computes when somebody can be seen, and holds, books, moves and cancels visits, for all tenants: the scope in each call's context
@@ -33,6 +34,7 @@ type BookingDeps struct {
 	Log     *slog.Logger
 	Records Records
 	Audit   Audit
+	Keys    Keys                                              // what bodies are sealed with
 	Tenants func(ctx context.Context) ([]scope.Tenant, error) // all of them, for work behind the scenes
 	BaseURL string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
 	Senders map[string]Sender                                 // by channel: "email", "sms", "push"
@@ -58,6 +60,11 @@ type Joint interface {
 	Stored() [][]byte
 	// Done is called after the transaction that ended with err, before anything is acknowledged.
 	Done(ctx context.Context, err error) error
+}
+
+// Keys gives the key of the scope's tenant; kernel/seal's Keys is one.
+type Keys interface {
+	For(ctx context.Context) (*seal.Key, error)
 }
 
 // Audit is the tenant's log of what was done.

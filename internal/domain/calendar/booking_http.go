@@ -80,14 +80,19 @@ func (b *Booking) before(c *call) (first *firstAnswer, err error) {
 	if c.once == nil {
 		return nil, nil //nolint:nilnil // no key
 	}
+	key, err := b.deps.Keys.For(c.ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = b.deps.DB.Read(c.ctx, func(ctx context.Context, q db.Querier) error {
 		first = nil
 		return q.Query(ctx, `SELECT request, status, answer FROM calendar_once WHERE key = $1`, func(r db.Row) error {
 			if [sha256.Size]byte(r.Bytes(0)) != c.once.request {
 				return errOtherRequest()
 			}
-			first = &firstAnswer{status: int(r.Int64(1)), body: append([]byte(nil), r.Bytes(2)...)}
-			return nil
+			body, err := openAnswer(key, c.once, r.Bytes(2))
+			first = &firstAnswer{status: int(r.Int64(1)), body: body}
+			return err
 		}, c.once.key[:])
 	})
 	return first, err

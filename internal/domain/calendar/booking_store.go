@@ -6,19 +6,24 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/kernel/seal"
 )
 
 // loadBookings reads bookings by their ids, locked until the end of the transaction when that is asked for. What is not there is not called.
-func loadBookings(ctx context.Context, q db.Querier, ids []string, lock bool, each func(b *booking)) error {
+func (b *Booking) loadBookings(ctx context.Context, q db.Querier, ids []string, lock bool, each func(b *booking)) error {
 	if len(ids) == 0 {
 		return nil
+	}
+	key, err := b.deps.Keys.For(ctx)
+	if err != nil {
+		return err
 	}
 	return q.Lookup(ctx, db.Lookup{
 		Table: "calendar_booking", Want: []string{"state", "starts", "ends", "expires", "body"}, Keys: []db.Column{db.Col("id", ids)}, ForUpdate: lock,
 	}, func(i int, r db.Row) error {
-		b, err := scanBooking(ids[i], r, 0)
+		found, err := scanBooking(key, ids[i], r, 0)
 		if err == nil {
-			each(b)
+			each(found)
 		}
 		return err
 	})
@@ -28,7 +33,7 @@ func loadBookings(ctx context.Context, q db.Querier, ids []string, lock bool, ea
 func (b *Booking) loadBooking(ctx context.Context, id string) (found *booking, err error) {
 	err = b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		found = nil
-		return loadBookings(ctx, q, []string{id}, false, func(b *booking) { found = b })
+		return b.loadBookings(ctx, q, []string{id}, false, func(b *booking) { found = b })
 	})
 	if err == nil && found == nil {
 		err = fault.NotFound("there is no such appointment among those that were booked here")
@@ -37,15 +42,22 @@ func (b *Booking) loadBooking(ctx context.Context, id string) (found *booking, e
 }
 
 // scanBooking reads the columns state, starts, ends, expires, body from a place on.
-func scanBooking(id string, r db.Row, at int) (*booking, error) {
+func scanBooking(key *seal.Key, id string, r db.Row, at int) (*booking, error) {
 	b := &booking{id: id, state: state(r.Int64(at)), starts: r.Int64(at + 1), ends: r.Int64(at + 2), expires: r.Int64(at + 3)} //nolint:gosec // as stored
-	if err := json.Unmarshal(r.Bytes(at+4), &b.detail); err != nil {
+	body, err := key.Open(nil, r.Bytes(at+4), label("calendar_booking", id))
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, &b.detail); err != nil {
 		return nil, fault.Internal("a booking can't be read").With(err)
 	}
 	return b, nil
 }
 
-func saveBookings(ctx context.Context, tx db.Tx, list []*booking) error {
+// label binds a sealed value to its row.
+func label(table, key string) []byte { return []byte(table + "/" + key) }
+
+func saveBookings(ctx context.Context, tx db.Tx, key *seal.Key, list []*booking) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -61,7 +73,7 @@ func saveBookings(ctx context.Context, tx db.Tx, list []*booking) error {
 		if err != nil {
 			return fault.Internal("a booking can't be written").With(err)
 		}
-		bodies[i] = body
+		bodies[i] = key.Seal(nil, body, label("calendar_booking", b.id))
 	}
 	_, err := tx.Upsert(ctx, "calendar_booking", []string{"id"}, db.Col("id", ids), db.Col("state", states), db.Col("starts", starts),
 		db.Col("ends", ends), db.Col("expires", expires), db.Col("body", bodies))

@@ -53,13 +53,17 @@ func (b *Booking) CheckLapses(ctx context.Context) (err error) {
 	var starts, found []int64
 	var reasons [][]byte
 	services := map[string]*Service{}
+	key, err := b.deps.Keys.For(ctx)
+	if err != nil {
+		return err
+	}
 	from, after := now, ""
 	for {
 		var page []*booking
 		err := b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 			page = nil
 			err := q.Query(ctx, bookedFrom, func(r db.Row) error {
-				v, err := scanBooking(r.Text(0), r, 1)
+				v, err := scanBooking(key, r.Text(0), r, 1)
 				page = append(page, v)
 				return err
 			}, from, after)

@@ -65,7 +65,7 @@ func (b *Booking) sendDue(ctx context.Context) (more bool, err error) {
 	}
 	slices.Sort(ids)
 	if err := b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
-		return loadBookings(ctx, q, slices.Compact(ids), false, func(b *booking) { bookings[b.id] = b })
+		return b.loadBookings(ctx, q, slices.Compact(ids), false, func(b *booking) { bookings[b.id] = b })
 	}); err != nil {
 		return false, err
 	}

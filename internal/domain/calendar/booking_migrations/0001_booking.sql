@@ -30,7 +30,7 @@ CREATE TABLE calendar_booking (
     starts  int8  NOT NULL,    -- seconds
     ends    int8  NOT NULL,
     expires int8  NOT NULL,    -- of a hold, in seconds; else 0
-    body    bytea NOT NULL     -- JSON: ids and times only
+    body    bytea NOT NULL     -- JSON: ids and times, sealed
 );
 CREATE INDEX calendar_booking_starts ON calendar_booking (state, starts);
 CREATE INDEX calendar_booking_expires ON calendar_booking (expires) WHERE state = 1;
@@ -41,7 +41,7 @@ CREATE TABLE calendar_once (
     request bytea NOT NULL,    -- hash of what was asked
     status  int4  NOT NULL,    -- 200 or 409
     made    int8  NOT NULL,    -- seconds
-    answer  bytea NOT NULL
+    answer  bytea NOT NULL     -- sealed
 );
 CREATE INDEX calendar_once_made ON calendar_once (made);
 
