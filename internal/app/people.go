@@ -38,7 +38,7 @@ func (a *App) buildPeople() (err error) {
 		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error {
 			return a.Outbox.Enqueue(ctx, tx, events...)
 		},
-		Entered: func() uint64 { return a.lanes.Entered(module.Interactive) }, Share: a.Config.SignIn.SurgeShare,
+		Entered: func() uint64 { return a.lanes.Entered(module.Interactive) }, Share: a.Config.SignIn.SurgeShare, Gather: 500 * time.Millisecond,
 	})
 	if err == nil {
 		a.signIn = signin.New(signin.Deps{People: a.People, Sessions: a.Sessions, Clock: a.clock, Log: a.log})

@@ -47,6 +47,7 @@ var public = map[string]bool{
 	"POST /t/{tenant}/account/passkey":           true,
 	"POST /t/{tenant}/account/app":               true,
 	"POST /t/{tenant}/account/codes":             true,
+	"POST /t/{tenant}/account/password":          true,
 	"POST /t/{tenant}/account/protect":           true,
 
 	// SMART Scheduling Links: free slots of schedules that say publish, for everybody to see.

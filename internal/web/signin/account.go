@@ -80,8 +80,8 @@ func day(t time.Time) string {
 
 func minute(t time.Time) string { return t.Format("2 January 2006, 15:04 UTC") }
 
-// change does something to the account of whoever is signed in, after the second factor was shown lately where sure says so.
-func (p *Pages) change(w http.ResponseWriter, r *http.Request, sure bool, do func(s people.Session) error) error {
+// change does something to the account of whoever is signed in, once the second factor was shown lately.
+func (p *Pages) change(w http.ResponseWriter, r *http.Request, do func(s people.Session) error) error {
 	s, ok, err := p.session(w, r)
 	if !ok {
 		return err
@@ -89,17 +89,15 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request, sure bool, do fun
 	if err := form(r); err != nil {
 		return err
 	}
-	if sure {
-		may, err := p.deps.People.MayChange(r.Context(), s)
-		if err != nil {
+	may, err := p.deps.People.MayChange(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	if !may {
+		if err := p.deps.People.AskAgain(r.Context(), w, r, s, at(r, "/account")); err != nil {
 			return err
 		}
-		if !may {
-			if err := p.deps.People.AskAgain(r.Context(), w, r, s, at(r, "/account")); err != nil {
-				return err
-			}
-			return to(w, r, at(r, "/second-factor"))
-		}
+		return to(w, r, at(r, "/second-factor"))
 	}
 	if err := do(s); err != nil {
 		if status, text, ok := formProblem(w, err); ok {
@@ -111,7 +109,7 @@ func (p *Pages) change(w http.ResponseWriter, r *http.Request, sure bool, do fun
 }
 
 func (p *Pages) endSession(w http.ResponseWriter, r *http.Request) error {
-	return p.change(w, r, false, func(s people.Session) error {
+	return p.change(w, r, func(s people.Session) error {
 		var err error
 		if which := r.PostForm.Get("id"); which == "others" {
 			err = p.deps.Sessions.RevokeAll(r.Context(), s.Account().ID, s.ID)
@@ -126,7 +124,7 @@ func (p *Pages) endSession(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) removePasskey(w http.ResponseWriter, r *http.Request) error {
-	return p.change(w, r, true, func(s people.Session) error {
+	return p.change(w, r, func(s people.Session) error {
 		id, err := keyID(r.PostForm.Get("id"))
 		if err == nil {
 			err = p.deps.People.RemovePasskey(r.Context(), s.Account(), id)
@@ -139,7 +137,7 @@ func (p *Pages) removePasskey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) removeApp(w http.ResponseWriter, r *http.Request) error {
-	return p.change(w, r, true, func(s people.Session) error {
+	return p.change(w, r, func(s people.Session) error {
 		if err := p.deps.People.RemoveApp(r.Context(), s.Account()); err != nil {
 			return err
 		}
@@ -148,7 +146,7 @@ func (p *Pages) removeApp(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) newCodes(w http.ResponseWriter, r *http.Request) error {
-	return p.change(w, r, true, func(s people.Session) error {
+	return p.change(w, r, func(s people.Session) error {
 		codes, err := p.deps.People.RecoveryCodes(r.Context(), s.Account().ID)
 		if err != nil {
 			return err
@@ -157,8 +155,20 @@ func (p *Pages) newCodes(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+func (p *Pages) newPassword(w http.ResponseWriter, r *http.Request) error {
+	return p.change(w, r, func(s people.Session) error {
+		if r.PostForm.Get("password") != r.PostForm.Get("again") {
+			return fault.Unprocessable("the two new passwords differ")
+		}
+		if err := p.deps.People.ChangePassword(r.Context(), r, s, r.PostForm.Get("current"), r.PostForm.Get("password")); err != nil {
+			return err
+		}
+		return to(w, r, at(r, "/account"))
+	})
+}
+
 func (p *Pages) protect(w http.ResponseWriter, r *http.Request) error {
-	return p.change(w, r, true, func(s people.Session) error {
+	return p.change(w, r, func(s people.Session) error {
 		if err := p.deps.People.Protect(r.Context(), w, r, s); err != nil {
 			return err
 		}

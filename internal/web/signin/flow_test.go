@@ -258,6 +258,14 @@ func TestAccount_SessionsAndStepUp(t *testing.T) {
 		// Before a break-glass: the page comes back to where it was asked from.
 		one.want(one.get("/t/north/second-factor?return=%2Ft%2Fnorth%2Faccount%3Fglass"), 200, "/t/north/second-factor", "Six digits")
 
+		// The password, by the one that is there.
+		two = s.signIn("ada@example.org")
+		one.want(one.post("/t/north/account/password", "current", "wrong", "password", "six tame ducks", "again", "six tame ducks"), 401, "/t/north/account/password", "is wrong")
+		one.want(one.post("/t/north/account/password", "current", good, "password", "password", "again", "password"), 422, "/t/north/account/password")
+		one.want(one.post("/t/north/account/password", "current", good, "password", "six tame ducks", "again", "six tame ducks"), 200, "/t/north/account")
+		two.want(two.get("/t/north/account"), 200, "/t/north/signin")
+		one.want(one.post("/t/north/account/password", "current", "six tame ducks", "password", good, "again", good), 200, "/t/north/account")
+
 		// An administrator ends what is left, and closes the account.
 		admin := s.browser()
 		who, err := s.people.ByEmail(s.ctx(), "ada@example.org")

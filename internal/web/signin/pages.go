@@ -123,6 +123,7 @@ func (p *Pages) Module() module.Module {
 		account("POST", "/t/{tenant}/account/passkey", "Remove a passkey", p.removePasskey),
 		account("POST", "/t/{tenant}/account/app", "Remove the authenticator app", p.removeApp),
 		account("POST", "/t/{tenant}/account/codes", "Make new recovery codes", p.newCodes),
+		account("POST", "/t/{tenant}/account/password", "Change one's password", p.newPassword),
 		account("POST", "/t/{tenant}/account/protect", "Set up another second factor", p.protect),
 		signIn("GET", "/t/{tenant}/signout", "Page: sign out", p.showSignOut),
 		signIn("POST", "/t/{tenant}/signout", "Sign out", p.signOut),

@@ -144,6 +144,12 @@ func TestProvider_SignsIn(t *testing.T) {
 		}
 		h.says(map[string]any{"sub": "u1", "groups": "it"})
 		b.want(b.get("/t/north/signin/provider"), 200, "/t/north/account", "ada@hospital.example", "admin")
+		// A provider that says that it asked for a password only is not believed to have asked for two factors.
+		h.says(map[string]any{"sub": "u1", "groups": "it", "amr": []string{"pwd"}})
+		weak := s.federated(h)
+		weak.want(weak.get("/t/north/signin/provider"), 200, "/t/north/second-factor", "Set up a second factor")
+		h.says(map[string]any{"sub": "u1", "groups": "it", "amr": []string{"pwd", "mfa"}})
+		weak.want(weak.get("/t/north/signin/provider"), 200, "/t/north/account", "admin")
 		for name, claims := range map[string]map[string]any{
 			"no role":                 {"sub": "u1", "groups": []string{"kitchen"}},
 			"a patient's role":        {"sub": "u2", "email": "p@hospital.example", "email_verified": true, "groups": "all"},

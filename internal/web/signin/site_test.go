@@ -39,6 +39,7 @@ import (
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
 	"ward/internal/kernel/outbox"
+	"ward/internal/kernel/seal/sealtest"
 	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/web/signin"
@@ -174,7 +175,7 @@ func newSite(t *testing.T, d *db.DB) *site {
 			return err
 		}
 	}
-	box, err = outbox.New(outbox.Config{Backoff: []time.Duration{time.Millisecond}}, outbox.Deps{DB: d, Bus: b, Consumers: m.Consumers, Tenants: all})
+	box, err = outbox.New(outbox.Config{Backoff: []time.Duration{time.Millisecond}}, outbox.Deps{DB: d, Bus: b, Keys: sealtest.Keys(t, d), Consumers: m.Consumers, Tenants: all})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,11 +178,28 @@ func (p *People) FromProvider(ctx context.Context, w http.ResponseWriter, r *htt
 	}
 	a.PersonID = who.ID
 	a.showed(ByProvider)
+	if setting.SecondFactor && strong(idToken) {
+		a.showed(ByProvider2)
+	}
 	if err := p.keep(ctx, &a); err != nil {
 		return a, 0, err
 	}
 	next, err = p.goOn(ctx, w, r, &a, who)
 	return a, next, err
+}
+
+// strong says whether the provider's word is that of two factors: where it says how somebody signed in (amr, RFC 8176), one of them must be a second factor; where it
+// does not say, the tenant's setting stands.
+func strong(token *oidc.IDToken) bool {
+	var said struct {
+		AMR []string `json:"amr"`
+	}
+	if err := token.Claims(&said); err != nil {
+		return false
+	}
+	return len(said.AMR) == 0 || slices.ContainsFunc(said.AMR, func(m string) bool {
+		return slices.Contains([]string{"mfa", "mca", "otp", "hwk", "swk", "sc", "fpt", "face", "iris", "fido"}, m)
+	})
 }
 
 // withoutBody is the error without what the provider answered.

@@ -16,6 +16,7 @@ const (
 	ByProvider  = "fed" // the hospital's own provider
 	ByLink      = "mail"
 	ByUserCheck = "user" // the passkey's device checked who holds it
+	ByProvider2 = "mfa"  // the provider asked for a second factor
 )
 
 // Session is a browser in which somebody is signed in.
@@ -67,5 +68,5 @@ func acr(methods []string) string {
 // stands for the second factor that was lost.
 func twoFactors(methods []string) bool {
 	has := func(m string) bool { return slices.Contains(methods, m) }
-	return (has(ByPassword) || has(ByProvider)) && (has(ByCode) || has(ByPasskey) || has(ByRecovery)) || has(ByPasskey) && has(ByUserCheck)
+	return (has(ByPassword) || has(ByProvider)) && (has(ByCode) || has(ByPasskey) || has(ByRecovery)) || has(ByPasskey) && has(ByUserCheck) || has(ByProvider) && has(ByProvider2)
 }

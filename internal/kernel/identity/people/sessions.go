@@ -58,6 +58,9 @@ const keepEvery = 10 * time.Second
 
 const maxAgent = 160
 
+// mostSessions is in how many browsers somebody may be signed in; one more ends the oldest.
+const mostSessions = 20
+
 // NewSessions makes the sessions.
 func NewSessions(d SessionDeps) *Sessions {
 	return &Sessions{
@@ -223,6 +226,10 @@ func (s *Sessions) replace(ctx context.Context, w http.ResponseWriter, r *http.R
 	err = s.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE person = $1 AND (created <= $2 OR seen <= $3)", personID,
 			now.Add(-limits.Absolute).UnixMilli(), now.Add(-limits.Idle).UnixMilli()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE id IN (SELECT x.id FROM identity_session x WHERE x.person = $1 ORDER BY x.created DESC, x.id LIMIT 1000 OFFSET $2)",
+			personID, mostSessions-1); err != nil {
 			return err
 		}
 		if old.tenant.ID != 0 {

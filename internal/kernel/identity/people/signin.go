@@ -143,8 +143,6 @@ func (p *People) next(ctx context.Context, a *Attempt, who Person) (Next, error)
 		return 0, noAttempt()
 	case twoFactors(a.Methods):
 		return Done, nil
-	case has(ByProvider) && s.Provider != nil && s.Provider.SecondFactor:
-		return Done, nil
 	case enrolled:
 		return ShowSecond, nil
 	case s.passwordAlone(who.Role):
@@ -214,6 +212,7 @@ func (p *People) Step(ctx context.Context, w http.ResponseWriter, r *http.Reques
 // Wait begins an attempt that waits for the password which the ticket was given for.
 func (p *People) Wait(ctx context.Context, w http.ResponseWriter, r *http.Request, who Person, ticket string) (err error) {
 	defer fault.Op(&err, "people.Wait", who.ID)
+	p.gather(ctx)
 	return p.begin(ctx, w, r, &Attempt{PersonID: who.ID, Methods: []string{ByLink}, data: attemptData{Ticket: ticket}})
 }
 
@@ -275,4 +274,43 @@ func (p *People) Recover(ctx context.Context, r *http.Request, email string) (er
 // Noted records something that whoever is signed in did.
 func (p *People) Noted(ctx context.Context, action audit.Action, s Session) error {
 	return p.deps.Audit.Record(ctx, audit.Event{Action: action, By: s.Principal(), Type: "Person", ID: s.account.ID})
+}
+
+// ChangePassword replaces the password of somebody who is signed in and gives the one they have, and ends their other sessions. It returns fault.Unauthenticated for a wrong
+// one, and fault.Unprocessable for a new one that is too easy to guess.
+func (p *People) ChangePassword(ctx context.Context, r *http.Request, s Session, current, password string) (err error) {
+	defer fault.Op(&err, "people.ChangePassword", s.account.ID)
+	subjects := p.throttles(ctx, r, s.account.Email.Reveal())
+	first := subjects[0]
+	if err := p.count(ctx, subjects); err != nil {
+		return err
+	}
+	who, err := p.Get(ctx, s.account.ID)
+	if err != nil {
+		return err
+	}
+	ok, _, err := p.deps.Pool.Verify(ctx, who.password, current)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		p.deps.Audit.Security(ctx, audit.BadPassword, "password")
+		return fault.Unauthenticated("the password that you have now is wrong")
+	}
+	if err := p.forgive(ctx, subjects, first); err != nil {
+		return err
+	}
+	if err := p.CheckPassword(ctx, who, password); err != nil {
+		return err
+	}
+	phc, err := p.deps.Pool.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return p.change(ctx, who.ID, "password changed", func(ctx context.Context, tx db.Tx) (int64, error) {
+		if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE person = $1 AND id <> $2", who.ID, s.ID); err != nil {
+			return 0, err
+		}
+		return tx.Exec(ctx, "UPDATE identity_person SET password = $1 WHERE id = $2 AND password = $3", phc, who.ID, who.password)
+	})
 }
