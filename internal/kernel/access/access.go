@@ -28,6 +28,9 @@ const (
 	TenantManage  = "tenant.manage"  // tokens and settings of one's own tenant
 	SystemManage  = "system.manage"  // every tenant's directory entry, never their records
 
+	CalendarRead  = "calendar.read"  // windows of calendars: patients their own
+	CalendarWrite = "calendar.write" // events
+
 	AuditRead        = "audit.read"        // read the audit log
 	AuditOwn         = "audit.own"         // read who looked at one's own data
 	BreakGlassOpen   = "breakglass.open"   // open a patient in an emergency
@@ -47,16 +50,16 @@ var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarBook}},
-	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarBook}},
-	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen, CalendarBook, CalendarOverbook}},
-	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen, CalendarBook}},
-	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch, CalendarBook, CalendarOverbook, CalendarManage}},
+	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarBook}},
+	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarBook}},
+	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook}},
+	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarBook}},
+	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Biller, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Analyst, []string{RecordsRead, RecordsBatch}},
-	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant, CalendarBook, CalendarOverbook, CalendarManage}},
+	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Auditor, []string{RecordsRead, RecordsBatch, AuditRead, BreakGlassReview}},
-	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, CalendarBook}},
+	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, CalendarRead, CalendarWrite, CalendarBook}},
 	{Operator, []string{SystemManage, OperatorEnter}},
 	{System, Permissions()},
 }
@@ -66,7 +69,7 @@ func Permissions() []string {
 	return []string{
 		RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage,
 		AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter,
-		CalendarBook, CalendarOverbook, CalendarManage,
+		CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage,
 	}
 }
 

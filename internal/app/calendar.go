@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/events"
+	"ward/internal/domain/records"
+	"ward/internal/format/fhir/search"
+	"ward/internal/kernel/access"
+	"ward/internal/kernel/tenancy"
+)
+
+// calendarEvents makes the events' service on top of the records.
+func (a *App) calendarEvents() *events.Service {
+	c := cohorts{records: a.Records, tenants: a.Tenants}
+	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Cohort: c.members, Visible: c.visible})
+}
+
+// cohorts finds subscribers of calendars in the records, as whoever asks may see them.
+type cohorts struct {
+	records *records.Service
+	tenants *tenancy.Directory
+}
+
+// members gives a cohort's subscribers: one more than most at most.
+func (c *cohorts) members(ctx context.Context, kind, value string, most int) ([]string, error) {
+	switch kind {
+	case "group":
+		return c.group(ctx, value)
+	case "panel":
+		return c.patients(ctx, url.Values{"general-practitioner": {reference("Practitioner", value)}}, most)
+	case "organization":
+		return c.patients(ctx, url.Values{"organization": {reference("Organization", value)}}, most)
+	}
+	typ, criteria, _ := strings.Cut(value, "?")
+	if typ != "Patient" {
+		return nil, fault.Invalid("search must be criteria for patients, such as Patient?general-practitioner=Practitioner/1")
+	}
+	values, err := url.ParseQuery(criteria)
+	if err != nil {
+		return nil, fault.Invalid("search must be criteria as in a URL, percent-encoded")
+	}
+	return c.patients(ctx, values, most)
+}
+
+// reference is a reference of which the type may be left out.
+func reference(typ, value string) string {
+	if strings.Contains(value, "/") {
+		return value
+	}
+	return typ + "/" + value
+}
+
+// group is the members of a Group that are not inactive.
+func (c *cohorts) group(ctx context.Context, id string) ([]string, error) {
+	v, err := c.records.Read(ctx, "Group", strings.TrimPrefix(id, "Group/"))
+	if err != nil {
+		return nil, err
+	}
+	var group struct {
+		Member []struct {
+			Entity   struct{ Reference string }
+			Inactive bool
+		}
+	}
+	if err := json.Unmarshal(v.JSON, &group); err != nil {
+		return nil, fault.Internal("a stored Group can't be read").With(err)
+	}
+	var list, patients []string
+	for _, m := range group.Member {
+		if m.Inactive || m.Entity.Reference == "" {
+			continue
+		}
+		list = append(list, m.Entity.Reference)
+		if id, ok := strings.CutPrefix(m.Entity.Reference, "Patient/"); ok {
+			patients = append(patients, id)
+		}
+	}
+	return list, c.visible(ctx, patients)
+}
+
+// patients is those who meet criteria.
+func (c *cohorts) patients(ctx context.Context, criteria url.Values, most int) ([]string, error) {
+	var pairs []search.Pair
+	for _, name := range slices.Sorted(func(yield func(string) bool) {
+		for name := range criteria {
+			if !yield(name) {
+				return
+			}
+		}
+	}) {
+		if strings.HasPrefix(name, "_") && name != "_id" && name != "_has" && !strings.HasPrefix(name, "_has:") {
+			return nil, fault.Invalid("search may have criteria alone: no parameter that begins with _ but _id and _has")
+		}
+		for _, value := range criteria[name] {
+			pairs = append(pairs, search.Pair{Name: name, Value: value})
+		}
+	}
+	query, err := search.Parse(search.Standard(), "Patient", pairs, search.Options{})
+	if err != nil {
+		return nil, err
+	}
+	const page = 1000
+	query.Count, query.HasCount, query.Total = page, true, search.TotalNone
+	var list []string
+	for {
+		found, err := c.records.Search(ctx, records.Request{Query: query})
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range found.Matches {
+			list = append(list, "Patient/"+v.ID)
+		}
+		if found.Next == "" || len(list) > most {
+			return list, nil
+		}
+		query.Cursor = found.Next
+	}
+}
+
+// visible fails with NotFound unless the caller may see these patients' charts.
+func (c *cohorts) visible(ctx context.Context, patients []string) error {
+	sc, _ := scope.From(ctx)
+	if r := sc.Principal.Role; r != access.Clinician && r != access.Nurse {
+		return nil
+	}
+	settings, err := c.tenants.Settings(ctx)
+	if err != nil || settings.ClinicianAccess != tenancy.ChartsInCare {
+		return err
+	}
+	for _, id := range patients {
+		if _, err := c.records.Read(ctx, "Patient", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+// Package events is the part of the calendar that reads: events with their recurrence, and the windows of one subscriber, of many and of
+// whole cohorts. Booking is its neighbour.
+//
+// It owns the tables calendar_event (one row per event, its body sealed under the tenant's key), calendar_month (which events to look at
+// for a subscriber's month), calendar_subscription (what changed for a subscriber, and when), calendar_subscriber (versions) and
+// calendar_counter; and the HTTP API below /t/{tenant}/calendar/events and /sync.
+//
+// An event belongs to an organisation and has subscribers: any FHIR references. Series are stored as rules and never expanded ahead. An
+// override is a change to one occurrence, named by the local time that the rule gives it.
+//
+// How a window is read. For each subscriber and month there is a shard: what happens then, sorted, as bytes that are ready to be
+// sent. Shards lie in the process's cache, whose coherence makes a change count in every process before its write is acknowledged; sealed
+// in the second tier, under the subscriber's version; and are made from the database when neither has them, by three look-ups
+// however many subscribers are asked for. What is looked at does not grow with the age of the data: single events are listed by month,
+// and series seek.
+//
+// It promises:
+//   - an event that began before the window and ends in it is there; so is an occurrence of a series that began years ago;
+//   - pages neither repeat nor skip what stays;
+//   - versions are optimistic: If-Match holds at the moment of the commit, and a conflict is 412;
+//   - a sync token tells every change since it was given, for as long as the tenant exists.
+//
+// Whole days and floating times have no instant: windows and busy times take them as UTC, and answers carry them as they are.
+//
+// It fails with fault values: Invalid with the field and what it may be; Precondition for versions; NotFound and Gone; Denied for
+// subscribers whom the caller may not see; TooCostly for windows and cohorts beyond the limits.
+package events

@@ -1,0 +1,95 @@
+package events
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"ward/internal/backend/cache"
+	"ward/internal/backend/db"
+	"ward/internal/kernel/access"
+	"ward/internal/kernel/module"
+	"ward/internal/kernel/seal"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migrations is the SQL of the events' tables, for the tenants' databases.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return files
+}
+
+// Keys gives the key of the scope's tenant; kernel/seal's Keys is one.
+type Keys interface {
+	For(ctx context.Context) (*seal.Key, error)
+}
+
+// Deps are what the events are kept with.
+type Deps struct {
+	DB    *db.DB
+	Cache *cache.Cache // nil: every window is read from the database
+	Keys  Keys
+
+	// Cohort gives the subscribers of a cohort that the caller may see: kind is group, panel, organization or search, value the id, the
+	// reference or the criteria. It gives at most one more than most.
+	Cohort func(ctx context.Context, kind, value string, most int) ([]string, error)
+	// Visible fails with NotFound unless the caller may see the charts of all these patients. It answers from memory for callers who may
+	// see everybody's.
+	Visible func(ctx context.Context, patients []string) error
+}
+
+// Service is the events of all tenants: the scope in each call's context says whose.
+type Service struct{ deps Deps }
+
+// New is the events' service.
+func New(d Deps) *Service { return &Service{d} }
+
+// events reads events by their ids.
+func (s *Service) events(ctx context.Context, ids []string) (have map[string]stored, err error) {
+	key, err := s.deps.Keys.For(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
+		have, err = s.load(ctx, q, key, ids, false)
+		return err
+	})
+	return have, err
+}
+
+// Module is what the events bring to the product.
+func (s *Service) Module() module.Module {
+	m := module.Module{Name: "calendar", Migrations: Migrations()}
+	const (
+		base        = module.TenantPrefix + "calendar/"
+		read, write = access.CalendarRead, access.CalendarWrite
+	)
+	quick, fair := 250*time.Millisecond, time.Second
+	for _, r := range []struct {
+		method, path, permission string
+		latency                  time.Duration
+		summary                  string
+		handle                   func(w http.ResponseWriter, r *http.Request) error
+	}{
+		{"GET", "events", read, fair, "A window of calendars: occurrences, counts, busy times", s.handleWindow},
+		{"POST", "events", write, quick, "Create an event", s.handleCreate},
+		{"GET", "events/{id}", read, quick, "Read an event", s.handleRead},
+		{"PUT", "events/{id}", write, quick, "Replace an event", s.handleUpdate},
+		{"DELETE", "events/{id}", write, quick, "Delete an event", s.handleDelete},
+		{"POST", "events/{id}/$edit", write, quick, "Change one occurrence, it and those after it, or all", s.handleEdit},
+		{"GET", "sync", read, quick, "What changed in a calendar since a token", s.handleSync},
+	} {
+		m.Routes = append(m.Routes, module.Route{
+			Method: r.method, Pattern: base + r.path, Target: module.API, Lane: module.Interactive, Permission: r.permission, BodyLimit: 1 << 20,
+			Objective: module.Objective{Percentile: 0.95, Latency: r.latency}, Summary: r.summary, Handler: r.handle,
+		})
+	}
+	return m
+}

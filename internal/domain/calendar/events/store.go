@@ -1,0 +1,233 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"ward/internal/backend/db"
+	"ward/internal/base/fault"
+	"ward/internal/base/id"
+	"ward/internal/kernel/seal"
+)
+
+// stored is a row of calendar_event.
+type stored struct {
+	*Event // nil when it was deleted
+	id     string
+	ver    int64
+}
+
+func associated(id string) []byte { return []byte("calendar_event\x00" + id) }
+
+// load reads events by their ids; those that are not there are left out.
+func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []string, lock bool) (map[string]stored, error) {
+	found := make(map[string]stored, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	l := db.Lookup{Table: "calendar_event", Want: []string{"id", "version", "body"}, Keys: []db.Column{db.Col("id", ids)}, ForUpdate: lock}
+	err := q.Lookup(ctx, l, func(_ int, r db.Row) error {
+		e := stored{id: r.Text(0), ver: r.Int64(1)}
+		if !r.IsNull(2) {
+			plain, err := key.Open(nil, r.Bytes(2), associated(e.id))
+			if err != nil {
+				return err
+			}
+			e.Event = new(Event)
+			if err := json.Unmarshal(plain, e.Event); err != nil {
+				return fault.Internal("an event's body can't be read").With(err)
+			}
+			e.Event.ID, e.Event.Version = e.id, e.ver
+		}
+		found[e.id] = e
+		return nil
+	})
+	return found, err
+}
+
+// edit is a change to events in one transaction: what is there is read and locked, and then becomes what change says.
+type edit struct {
+	ids    []string // the events to read
+	uids   []string // further ones, by their UIDs
+	change func(have map[string]stored, uids map[string]string) ([]*ready, []string, error)
+}
+
+// apply carries an edit out. It gives the events as they are now.
+func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err error) {
+	defer fault.Op(&err, "events.apply")
+	key, err := s.deps.Keys.For(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var touched []string
+	err = s.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		touched, written = nil, nil
+		if err := tx.Lock(ctx, "calendar.counter"); err != nil {
+			return err
+		}
+		uids, ids := map[string]string{}, slices.Clone(e.ids)
+		if len(e.uids) > 0 {
+			err := tx.Lookup(ctx, db.Lookup{Table: "calendar_event", Want: []string{"uid", "id"}, Keys: []db.Column{db.Col("uid", e.uids)}}, func(_ int, r db.Row) error {
+				uids[r.Text(0)] = r.Text(1)
+				ids = append(ids, r.Text(1))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		have, err := s.load(ctx, tx, key, ids, false)
+		if err != nil {
+			return err
+		}
+		puts, drops, err := e.change(have, uids)
+		if err != nil {
+			return err
+		}
+		w := writer{key: key, have: have}
+		if err := tx.Query(ctx, "SELECT value FROM calendar_counter WHERE name = 'change'", func(r db.Row) error { w.change = r.Int64(0); return nil }); err != nil {
+			return err
+		}
+		w.change++
+		for _, r := range puts {
+			w.put(r)
+		}
+		for _, id := range drops {
+			w.drop(have[id])
+		}
+		touched, written = w.touched(), puts
+		return w.flush(ctx, tx)
+	})
+	// also when the outcome is not known: caches must not keep what may be gone
+	if len(touched) > 0 {
+		if e := s.forget(ctx, touched); err == nil {
+			err = e
+		}
+	}
+	return written, err
+}
+
+// writer gathers the rows of a change.
+type writer struct {
+	key    *seal.Key
+	have   map[string]stored
+	change int64
+
+	ids, uids   []string
+	versions    []int64
+	bodies      [][]byte
+	months      struct{ subscriber, event []string; month []int64 }
+	unmonths    struct{ subscriber, event []string; month []int64 }
+	subscribers []string
+	events      []string
+	gone        []bool
+}
+
+func (w *writer) put(r *ready) {
+	e := r.Event
+	was := w.have[e.ID]
+	if e.ID == "" {
+		e.ID = id.New()
+	}
+	if e.UID == "" {
+		e.UID = e.ID
+	}
+	e.Version = was.ver + 1
+	kept := *e
+	kept.ID, kept.Version = "", 0
+	body, err := json.Marshal(kept)
+	if err != nil {
+		panic(err) // strings, numbers and lists of them
+	}
+	w.ids, w.uids, w.versions = append(w.ids, e.ID), append(w.uids, e.UID), append(w.versions, e.Version)
+	w.bodies = append(w.bodies, w.key.Seal(nil, body, associated(e.ID)))
+	w.unlist(was)
+	for _, subscriber := range e.Subscribers {
+		for _, m := range r.months() {
+			w.months.subscriber, w.months.month, w.months.event = append(w.months.subscriber, subscriber), append(w.months.month, m), append(w.months.event, e.ID)
+		}
+		w.subscribe(subscriber, e.ID, false)
+	}
+	if was.Event != nil {
+		for _, subscriber := range was.Subscribers {
+			if !slices.Contains(e.Subscribers, subscriber) {
+				w.subscribe(subscriber, e.ID, true)
+			}
+		}
+	}
+}
+
+func (w *writer) drop(was stored) {
+	w.ids, w.uids, w.versions, w.bodies = append(w.ids, was.id), append(w.uids, was.UID), append(w.versions, was.ver+1), append(w.bodies, nil)
+	w.unlist(was)
+	for _, subscriber := range was.Subscribers {
+		w.subscribe(subscriber, was.id, true)
+	}
+}
+
+// unlist takes what was from the months it is listed under.
+func (w *writer) unlist(was stored) {
+	if was.Event == nil {
+		return
+	}
+	r, err := compile(was.Event)
+	if err != nil {
+		return // what was stored was checked
+	}
+	for _, subscriber := range was.Subscribers {
+		for _, m := range r.months() {
+			w.unmonths.subscriber, w.unmonths.month, w.unmonths.event = append(w.unmonths.subscriber, subscriber), append(w.unmonths.month, m), append(w.unmonths.event, was.id)
+		}
+	}
+}
+
+func (w *writer) subscribe(subscriber, event string, gone bool) {
+	w.subscribers, w.events, w.gone = append(w.subscribers, subscriber), append(w.events, event), append(w.gone, gone)
+}
+
+// touched are the subscribers whose calendars change.
+func (w *writer) touched() []string {
+	list := slices.Clone(w.subscribers)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func fill(n int, value int64) []int64 {
+	list := make([]int64, n)
+	for i := range list {
+		list[i] = value
+	}
+	return list
+}
+
+func (w *writer) flush(ctx context.Context, tx db.Tx) error {
+	if len(w.ids) == 0 {
+		return nil
+	}
+	_, err := tx.Upsert(ctx, "calendar_event", []string{"id"}, db.Col("id", w.ids), db.Col("uid", w.uids), db.Col("version", w.versions),
+		db.Col("changed", fill(len(w.ids), w.change)), db.Col("body", w.bodies))
+	if err != nil {
+		return err
+	}
+	if m := w.unmonths; len(m.event) > 0 {
+		if _, err := tx.Delete(ctx, "calendar_month", db.Col("subscriber", m.subscriber), db.Col("month", m.month), db.Col("event", m.event)); err != nil {
+			return err
+		}
+	}
+	if m := w.months; len(m.event) > 0 {
+		if _, err := tx.Insert(ctx, "calendar_month", db.Col("subscriber", m.subscriber), db.Col("month", m.month), db.Col("event", m.event)); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Upsert(ctx, "calendar_subscription", []string{"subscriber", "event"}, db.Col("subscriber", w.subscribers), db.Col("event", w.events),
+		db.Col("changed", fill(len(w.events), w.change)), db.Col("gone", w.gone)); err != nil {
+		return err
+	}
+	touched := w.touched()
+	if _, err := tx.Upsert(ctx, "calendar_subscriber", []string{"subscriber"}, db.Col("subscriber", touched), db.Col("version", fill(len(touched), w.change))); err != nil {
+		return err
+	}
+	_, err = tx.Upsert(ctx, "calendar_counter", []string{"name"}, db.Col("name", []string{"change"}), db.Col("value", []int64{w.change}))
+	return err
+}

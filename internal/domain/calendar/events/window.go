@@ -1,0 +1,310 @@
+package events
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"time"
+
+	"ward/internal/backend/cache"
+	"ward/internal/backend/db"
+	"ward/internal/base/fault"
+	"ward/internal/kernel/seal"
+)
+
+// The limits of a window.
+const (
+	maxWindow  = 400 * 86400 // seconds
+	maxCohort  = 10_000      // subscribers
+	maxShards  = 60_000      // subscribers × months
+	farShards  = 64          // shards that are asked of the second tier: it answers one at a time
+	farKept    = 31 * 24 * time.Hour
+)
+
+// window is what somebody asks for.
+type window struct {
+	subscribers []string // sorted
+	from, to    int64
+}
+
+func (w *window) check() error {
+	if w.to <= w.from || w.to-w.from > maxWindow {
+		return fault.Invalid("to must be after from, by %d days at most", maxWindow/86400)
+	}
+	if w.from < monthBegin(0) || w.to > monthBegin(12*9999) {
+		return fault.Invalid("from and to must be in the years 0001 to 9998")
+	}
+	if len(w.subscribers) > maxCohort || len(w.subscribers)*w.months() > maxShards {
+		return fault.TooCostly("this is more than %d subscribers, or more than %d months of subscribers: ask for fewer, or for a shorter time", maxCohort, maxShards)
+	}
+	return nil
+}
+
+func (w *window) months() int { return int(monthOf(w.to-1)-monthOf(w.from)) + 1 }
+
+func subscriberTag(subscriber string) cache.Tag { return cache.TagOf("calendar", subscriber) }
+
+// forget has all processes read the subscribers' calendars anew.
+func (s *Service) forget(ctx context.Context, subscribers []string) error {
+	if s.deps.Cache == nil {
+		return nil
+	}
+	tags := make([]cache.Tag, len(subscribers))
+	for i, subscriber := range subscribers {
+		tags[i] = subscriberTag(subscriber)
+	}
+	return s.deps.Cache.Invalidate(ctx, tags...)
+}
+
+func nearKey(b []byte, subscriber string, month int64) []byte {
+	b = append(b[:0], "calendar/"...)
+	b = binary.BigEndian.AppendUint32(b, uint32(month)) //nolint:gosec // months of four-digit years
+	return append(b, subscriber...)
+}
+
+// shards are those of the window: for each subscriber, its months.
+func (s *Service) shards(ctx context.Context, w *window) (list [][]shard, err error) {
+	defer fault.Op(&err, "events.shards", len(w.subscribers))
+	first, n := monthOf(w.from), w.months()
+	room := make([]shard, len(w.subscribers)*n)
+	list = make([][]shard, len(w.subscribers))
+	var missing []int // subscribers of which a month is missing
+	var buffer [128]byte
+	for i, subscriber := range w.subscribers {
+		list[i] = room[i*n : (i+1)*n]
+		lacks := s.deps.Cache == nil
+		for m := 0; m < n && s.deps.Cache != nil; m++ {
+			value, ok, err := s.deps.Cache.Get(ctx, nearKey(buffer[:], subscriber, first+int64(m)))
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				list[i][m] = value
+			} else {
+				lacks = true
+			}
+		}
+		if lacks {
+			missing = append(missing, i)
+		}
+	}
+	if len(missing) == 0 {
+		return list, nil
+	}
+	return list, s.fill(ctx, w, list, missing)
+}
+
+// fill reads what the process does not have: from the second tier when that has it as it is now, else from the database.
+func (s *Service) fill(ctx context.Context, w *window, list [][]shard, missing []int) error {
+	first, n := monthOf(w.from), w.months()
+	leases := make([]cache.Lease, len(missing))
+	names := make([]string, len(missing))
+	place := make(map[string]int, len(missing)) // in missing
+	for k, i := range missing {
+		names[k] = w.subscribers[i]
+		place[names[k]] = k
+		if s.deps.Cache != nil {
+			var err error
+			if leases[k], err = s.deps.Cache.Begin(ctx, subscriberTag(names[k])); err != nil {
+				return err
+			}
+		}
+	}
+	key, err := s.deps.Keys.For(ctx)
+	if err != nil {
+		return err
+	}
+	versions := make([]int64, len(missing))
+	var made []bool
+	err = s.deps.DB.Snapshot(ctx, func(ctx context.Context, q db.Querier) error {
+		clear(versions)
+		made = make([]bool, len(missing)*n)
+		err := q.Lookup(ctx, db.Lookup{Table: "calendar_subscriber", Want: []string{"version"}, Keys: []db.Column{db.Col("subscriber", names)}}, func(k int, r db.Row) error {
+			versions[k] = r.Int64(0)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		var subscribers []string
+		var months []int64
+		for k, i := range missing {
+			lacks := false
+			for m := range n {
+				if list[i][m] == nil && versions[k] > 0 && len(missing)*n <= farShards && s.far(ctx, names[k], first+int64(m), versions[k], &list[i][m]) {
+					continue
+				}
+				if list[i][m] == nil {
+					lacks, made[k*n+m] = true, true
+					if versions[k] == 0 { // nothing was ever there
+						list[i][m] = newShard(0, nil, first)
+						continue
+					}
+					subscribers, months = append(subscribers, names[k]), append(months, first+int64(m))
+				}
+			}
+			if lacks && versions[k] > 0 {
+				subscribers, months = append(subscribers, names[k]), append(months, forever)
+			}
+		}
+		return s.read(ctx, q, list, missing, place, subscribers, months, versions, key, first)
+	})
+	if err != nil {
+		return err
+	}
+	s.keep(ctx, list, missing, names, versions, leases, made, first, n)
+	return nil
+}
+
+// read makes shards from the database: two look-ups, however many they are.
+func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missing []int, place map[string]int, subscribers []string, months, versions []int64, key *seal.Key, first int64) error {
+	if len(subscribers) == 0 {
+		return nil
+	}
+	listed := make([][]string, len(subscribers))
+	all := map[string]bool{}
+	err := q.Lookup(ctx, db.Lookup{Table: "calendar_month", Want: []string{"event"}, Keys: []db.Column{db.Col("subscriber", subscribers), db.Col("month", months)}},
+		func(i int, r db.Row) error {
+			event := r.Text(0)
+			listed[i], all[event] = append(listed[i], event), true
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	ids := make([]string, 0, len(all))
+	for event := range all {
+		ids = append(ids, event)
+	}
+	slices.Sort(ids)
+	have, err := s.load(ctx, q, key, ids, false)
+	if err != nil {
+		return err
+	}
+	compiled := make(map[string]*ready, len(have))
+	for event, e := range have {
+		if e.Event == nil {
+			continue
+		}
+		r, err := compile(e.Event)
+		if err != nil {
+			return fault.Internal("a stored event can't be understood").With(err)
+		}
+		compiled[event] = r
+	}
+	long := map[string][]*ready{}
+	gather := func(i int) (events []*ready) {
+		for _, event := range listed[i] {
+			if r := compiled[event]; r != nil {
+				events = append(events, r)
+			}
+		}
+		return events
+	}
+	for i, m := range months {
+		if m == forever {
+			long[subscribers[i]] = gather(i)
+		}
+	}
+	for i, m := range months {
+		if m != forever {
+			k := place[subscribers[i]]
+			list[missing[k]][m-first] = newShard(versions[k], append(gather(i), long[subscribers[i]]...), m)
+		}
+	}
+	return nil
+}
+
+// farKey is under which the second tier has a shard: with the version, so that it is right for ever.
+func farKey(subscriber string, month, version int64) []byte {
+	b := append(make([]byte, 0, 64), "calendar/far/"...)
+	b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(month)), uint64(version)) //nolint:gosec // their bits
+	return append(b, subscriber...)
+}
+
+func (s *Service) far(ctx context.Context, subscriber string, month, version int64, into *shard) bool {
+	if s.deps.Cache == nil {
+		return false
+	}
+	value, ok, err := s.deps.Cache.GetFixed(ctx, farKey(subscriber, month, version))
+	if err != nil || !ok || len(value) < shardHead {
+		return false
+	}
+	*into = value
+	return true
+}
+
+// keep puts what was read into both tiers.
+func (s *Service) keep(ctx context.Context, list [][]shard, missing []int, names []string, versions []int64, leases []cache.Lease, made []bool, first int64, n int) {
+	if s.deps.Cache == nil {
+		return
+	}
+	var buffer [128]byte
+	for k, i := range missing {
+		for m := range n {
+			leases[k].Store(nearKey(buffer[:], names[k], first+int64(m)), list[i][m])
+			if made[k*n+m] && versions[k] > 0 && len(missing)*n <= farShards {
+				_ = s.deps.Cache.SetFixed(ctx, farKey(names[k], first+int64(m), versions[k]), list[i][m], farKept) // a tier that fails is a miss later
+			}
+		}
+	}
+}
+
+// found is an occurrence in a window, with the subscriber it was found for.
+type found struct {
+	entry
+	subscriber int
+}
+
+// gather lists what overlaps the window, sorted; once for each occurrence, whoever of the subscribers it is for, unless each is true.
+func (w *window) gather(list [][]shard, each bool) []found {
+	var all []found
+	first := monthOf(w.from)
+	for i, months := range list {
+		for m, sh := range months {
+			begin := monthBegin(first + int64(m))
+			sh.each(func(e *entry) bool {
+				if e.start >= w.to {
+					return false
+				}
+				// what began before the month is in the month before, too, when that is in the window
+				if (e.end > w.from || e.start >= w.from) && (m == 0 || e.start >= begin) {
+					all = append(all, found{*e, i})
+				}
+				return true
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return cmp.Or(compare(&a.entry, &b.entry), cmp.Compare(a.subscriber, b.subscriber)) })
+	if each {
+		return all
+	}
+	return slices.CompactFunc(all, func(a, b found) bool { return compare(&a.entry, &b.entry) == 0 })
+}
+
+// compare is the order of occurrences.
+func compare(a, b *entry) int {
+	return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id, b.id), cmp.Compare(a.recurrence, b.recurrence))
+}
+
+// tag is the ETag of a window's answer: of the versions that it was made from.
+func (w *window) tag(list [][]shard, variant string) string {
+	h := uint64(14695981039346656037)
+	mix := func(b []byte) {
+		for _, c := range b {
+			h = (h ^ uint64(c)) * 1099511628211
+		}
+	}
+	mix([]byte(variant))
+	var buffer [8]byte
+	for i, months := range list {
+		mix([]byte(w.subscribers[i]))
+		for _, sh := range months {
+			mix(append(buffer[:0], sh[:8]...))
+		}
+	}
+	return `W/"` + strconv.FormatUint(h, 36) + `"`
+}
