@@ -11,6 +11,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar"
+	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/breakglass"
@@ -56,6 +57,7 @@ type App struct {
 	People    *people.People
 	Sessions  *people.Sessions
 	Records   *records.Service
+	Events    *events.Service
 	Booking   *calendar.Booking
 	Backends  *Backends
 	Outbox    *outbox.Outbox

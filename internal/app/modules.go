@@ -30,6 +30,7 @@ func (a *App) modules() []module.Module {
 		a.Operators.Module(),     // who of those that run Ward a tenant let in
 		journal.Module(),         // where long work goes on
 		a.Records.Module(),       // clinical records: FHIR R4
+		a.Events.Module(),        // calendars: events and their windows
 		a.Booking.Module(),       // who can be seen when, and visits that are booked
 	}
 }
@@ -63,6 +64,7 @@ func (a *App) build() (err error) {
 	if err != nil {
 		return err
 	}
+	a.Events = a.calendarEvents()
 	a.buildBooking()
 	return nil
 }

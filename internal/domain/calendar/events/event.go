@@ -68,7 +68,6 @@ const (
 	maxText        = 10_000
 )
 
-//nolint:gochecknoglobals // constant
 var referencePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,39}/[A-Za-z0-9.-]{1,64}$`)
 
 // ready is an event that was checked, with its series.
@@ -253,8 +252,13 @@ func (e *Event) check() error {
 		field, text string
 		most        int
 	}{
-		{"title", e.Title, maxTitle}, {"description", e.Description, maxText}, {"location", e.Location, maxTitle}, {"category", e.Category, maxTitle},
-		{"uid", e.UID, maxTitle}, {"appointment", e.Appointment, maxTitle}, {"visit", e.Visit, maxTitle},
+		{"title", e.Title, maxTitle},
+		{"description", e.Description, maxText},
+		{"location", e.Location, maxTitle},
+		{"category", e.Category, maxTitle},
+		{"uid", e.UID, maxTitle},
+		{"appointment", e.Appointment, maxTitle},
+		{"visit", e.Visit, maxTitle},
 	}
 	for _, o := range e.Overrides {
 		texts = append(texts, []struct {

@@ -155,11 +155,11 @@ func TestWindow_WhatOverlapsIsThere(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.want(march, "")
-		w.event("2026-02-27T09:00:00", "2026-03-02T09:00:00", "UTC", "")                               // ends in it
-		w.event("2026-03-31T23:00:00", "2026-04-02T09:00:00", "UTC", "")                               // begins in it
-		w.event("2026-02-01T09:00:00", "2026-05-01T09:00:00", "UTC", `"title":"Leave"`)                // around it
-		w.event("2026-02-28T09:00:00", "2026-02-28T10:00:00", "UTC", "")                               // before
-		w.event("2026-04-01T00:00:00", "2026-04-01T10:00:00", "UTC", "")                               // after
+		w.event("2026-02-27T09:00:00", "2026-03-02T09:00:00", "UTC", "")                // ends in it
+		w.event("2026-03-31T23:00:00", "2026-04-02T09:00:00", "UTC", "")                // begins in it
+		w.event("2026-02-01T09:00:00", "2026-05-01T09:00:00", "UTC", `"title":"Leave"`) // around it
+		w.event("2026-02-28T09:00:00", "2026-02-28T10:00:00", "UTC", "")                // before
+		w.event("2026-04-01T00:00:00", "2026-04-01T10:00:00", "UTC", "")                // after
 		w.event("2006-03-06T09:00:00", "2006-03-06T09:30:00", "America/New_York", `"rrule":"FREQ=MONTHLY;BYDAY=1MO","title":"Old"`)
 		w.event("2026-03-15", "2026-03-16", "", `"title":"Day"`)
 		w.want(march, "2026-02-01T09:00:00=Leave 2026-02-27T09:00:00 2026-03-02T09:00:00=Old 2026-03-15=Day 2026-03-31T23:00:00")

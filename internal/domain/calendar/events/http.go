@@ -9,14 +9,14 @@ import (
 	"strings"
 
 	"ward/internal/base/fault"
+	"ward/internal/kernel/audit"
 )
 
 // body reads a request's body strictly into v.
 func body(r *http.Request, v any) error {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if tooLarge, is := errors.AsType[*http.MaxBytesError](err); is {
 			return fault.TooLarge("the body is larger than %d bytes", tooLarge.Limit)
 		}
 		if _, known := fault.Of(err); known {
@@ -96,6 +96,9 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("If-None-Match") == etag(e.Version) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if err := s.seen(r.Context(), audit.Read, e.ID, e.Subscribers, ""); err != nil {
+		return err
 	}
 	return send(w, http.StatusOK, v.show(e))
 }

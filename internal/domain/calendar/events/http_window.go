@@ -13,6 +13,7 @@ import (
 
 	"ward/internal/base/fault"
 	"ward/internal/format/ical"
+	"ward/internal/kernel/audit"
 )
 
 const (
@@ -145,6 +146,9 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if err := s.seen(r.Context(), audit.Search, "", a.subscribers, r.URL.RawQuery); err != nil {
+		return err
 	}
 	h.Set("Content-Type", "application/json")
 	switch a.shape {

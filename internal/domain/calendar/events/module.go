@@ -10,6 +10,7 @@ import (
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/seal"
 )
@@ -31,11 +32,18 @@ type Keys interface {
 	For(ctx context.Context) (*seal.Key, error)
 }
 
+// Audit is where it is recorded who saw and changed what; kernel/audit's Log is one.
+type Audit interface {
+	Record(ctx context.Context, e audit.Event) error
+	RecordIn(ctx context.Context, tx db.Tx, list ...audit.Event) error
+}
+
 // Deps are what the events are kept with.
 type Deps struct {
 	DB    *db.DB
 	Cache *cache.Cache // nil: every window is read from the database
 	Keys  Keys
+	Audit Audit // nil: nothing is recorded
 
 	// Cohort gives the subscribers of a cohort that the caller may see: kind is group, panel, organization or search, value the id, the
 	// reference or the criteria. It gives at most one more than most.
@@ -58,7 +66,7 @@ func (s *Service) events(ctx context.Context, ids []string) (have map[string]sto
 		return nil, err
 	}
 	err = s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
-		have, err = s.load(ctx, q, key, ids, false)
+		have, err = s.load(ctx, q, key, ids)
 		return err
 	})
 	return have, err

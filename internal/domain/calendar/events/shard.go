@@ -28,8 +28,6 @@ const (
 
 const entryHead = 8 + 8 + 8 + 1 + 1 + 4 + 4 + 4
 
-func (s shard) version() int64 { return int64(binary.LittleEndian.Uint64(s)) } //nolint:gosec // it was put in as one
-
 // entry is an occurrence in a shard.
 type entry struct {
 	start, end, recurrence int64

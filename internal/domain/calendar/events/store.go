@@ -21,12 +21,12 @@ type stored struct {
 func associated(id string) []byte { return []byte("calendar_event\x00" + id) }
 
 // load reads events by their ids; those that are not there are left out.
-func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []string, lock bool) (map[string]stored, error) {
+func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []string) (map[string]stored, error) {
 	found := make(map[string]stored, len(ids))
 	if len(ids) == 0 {
 		return found, nil
 	}
-	l := db.Lookup{Table: "calendar_event", Want: []string{"id", "version", "body"}, Keys: []db.Column{db.Col("id", ids)}, ForUpdate: lock}
+	l := db.Lookup{Table: "calendar_event", Want: []string{"id", "version", "body"}, Keys: []db.Column{db.Col("id", ids)}}
 	err := q.Lookup(ctx, l, func(_ int, r db.Row) error {
 		e := stored{id: r.Text(0), ver: r.Int64(1)}
 		if !r.IsNull(2) {
@@ -38,7 +38,7 @@ func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []s
 			if err := json.Unmarshal(plain, e.Event); err != nil {
 				return fault.Internal("an event's body can't be read").With(err)
 			}
-			e.Event.ID, e.Event.Version = e.id, e.ver
+			e.ID, e.Version = e.id, e.ver
 		}
 		found[e.id] = e
 		return nil
@@ -77,7 +77,7 @@ func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err erro
 				return err
 			}
 		}
-		have, err := s.load(ctx, tx, key, ids, false)
+		have, err := s.load(ctx, tx, key, ids)
 		if err != nil {
 			return err
 		}
@@ -97,6 +97,11 @@ func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err erro
 			w.drop(have[id])
 		}
 		touched, written = w.touched(), puts
+		if s.deps.Audit != nil && len(w.ids) > 0 {
+			if err := s.deps.Audit.RecordIn(ctx, tx, w.done()...); err != nil {
+				return err
+			}
+		}
 		return w.flush(ctx, tx)
 	})
 	// also when the outcome is not known: caches must not keep what may be gone
@@ -114,11 +119,17 @@ type writer struct {
 	have   map[string]stored
 	change int64
 
-	ids, uids   []string
-	versions    []int64
-	bodies      [][]byte
-	months      struct{ subscriber, event []string; month []int64 }
-	unmonths    struct{ subscriber, event []string; month []int64 }
+	ids, uids []string
+	versions  []int64
+	bodies    [][]byte
+	months    struct {
+		subscriber, event []string
+		month             []int64
+	}
+	unmonths struct {
+		subscriber, event []string
+		month             []int64
+	}
 	subscribers []string
 	events      []string
 	gone        []bool

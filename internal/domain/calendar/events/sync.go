@@ -8,6 +8,7 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/kernel/audit"
 )
 
 // changes is what happened to a calendar since a token.
@@ -39,7 +40,7 @@ func openToken(text string) (number int64, event string, err error) {
 	return number, event, nil
 }
 
-// Sync tells what changed in a subscriber's calendar since a token, up to 500 events; without a token all that is there.
+// sync tells what changed in a subscriber's calendar since a token, up to 500 events; without a token all that is there.
 func (s *Service) sync(ctx context.Context, subscriber, token string) (_ *changes, err error) {
 	defer fault.Op(&err, "events.sync")
 	number, event, err := openToken(token)
@@ -71,7 +72,7 @@ func (s *Service) sync(ctx context.Context, subscriber, token string) (_ *change
 		if err != nil {
 			return err
 		}
-		have, err := s.load(ctx, q, key, ids, false)
+		have, err := s.load(ctx, q, key, ids)
 		if err != nil {
 			return err
 		}
@@ -97,6 +98,9 @@ func (s *Service) handleSync(w http.ResponseWriter, r *http.Request) error {
 	}
 	out, err := s.sync(r.Context(), subscriber, q.Get("token"))
 	if err != nil {
+		return err
+	}
+	if err := s.seen(r.Context(), audit.History, "", []string{subscriber}, r.URL.RawQuery); err != nil {
 		return err
 	}
 	for i := range out.Changes {

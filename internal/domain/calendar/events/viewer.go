@@ -99,13 +99,15 @@ func (v *viewer) show(e *Event) *Event {
 		shown := *e
 		shown.Subscribers = slices.DeleteFunc(slices.Clone(e.Subscribers), func(s string) bool {
 			id, patient := strings.CutPrefix(s, "Patient/")
-			return s != v.Person && !(patient && slices.Contains(v.Patients, id))
+			return s != v.Person && (!patient || !slices.Contains(v.Patients, id))
 		})
 		return &shown
 	}
 	if e.Visibility == "private" && v.Role != access.Admin && v.Role != access.System && !slices.Contains(e.Subscribers, v.Person) {
-		shown := Event{ID: e.ID, Version: e.Version, Organization: e.Organization, Subscribers: e.Subscribers, Title: "Busy", Visibility: e.Visibility, Free: e.Free,
-			Start: e.Start, End: e.End, TZ: e.TZ, RRule: e.RRule, RDates: e.RDates, ExDates: e.ExDates, Status: e.Status}
+		shown := Event{
+			ID: e.ID, Version: e.Version, Organization: e.Organization, Subscribers: e.Subscribers, Title: "Busy", Visibility: e.Visibility, Free: e.Free,
+			Start: e.Start, End: e.End, TZ: e.TZ, RRule: e.RRule, RDates: e.RDates, ExDates: e.ExDates, Status: e.Status,
+		}
 		for _, o := range e.Overrides {
 			shown.Overrides = append(shown.Overrides, Override{Recurrence: o.Recurrence, Cancelled: o.Cancelled, Start: o.Start, End: o.End, Status: o.Status})
 		}

@@ -17,11 +17,11 @@ import (
 
 // The limits of a window.
 const (
-	maxWindow  = 400 * 86400 // seconds
-	maxCohort  = 10_000      // subscribers
-	maxShards  = 60_000      // subscribers × months
-	farShards  = 64          // shards that are asked of the second tier: it answers one at a time
-	farKept    = 31 * 24 * time.Hour
+	maxWindow = 400 * 86400 // seconds
+	maxCohort = 10_000      // subscribers
+	maxShards = 60_000      // subscribers × months
+	farShards = 64          // shards that are asked of the second tier: it answers one at a time
+	farKept   = 31 * 24 * time.Hour
 )
 
 // window is what somebody asks for.
@@ -180,7 +180,7 @@ func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missin
 		ids = append(ids, event)
 	}
 	slices.Sort(ids)
-	have, err := s.load(ctx, q, key, ids, false)
+	have, err := s.load(ctx, q, key, ids)
 	if err != nil {
 		return err
 	}
@@ -278,7 +278,9 @@ func (w *window) gather(list [][]shard, each bool) []found {
 			})
 		}
 	}
-	slices.SortFunc(all, func(a, b found) int { return cmp.Or(compare(&a.entry, &b.entry), cmp.Compare(a.subscriber, b.subscriber)) })
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(compare(&a.entry, &b.entry), cmp.Compare(a.subscriber, b.subscriber))
+	})
 	if each {
 		return all
 	}
