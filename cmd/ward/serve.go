@@ -18,7 +18,8 @@ func (serveCmd) Help() string {
 
 Examples:
   ward serve                                     everything embedded, in ./data
-  ward serve --data /var/lib/ward --http-listen :8080
+  ward serve --data /var/lib/ward --http-listen :443 --http-acme ward.example.org
+  ward serve --http-listen :8443 --http-certificate cert.pem --http-key key.pem
   ward serve --config /etc/ward.yaml --target api
   ward serve --target api,worker --db-url postgres://ward_app:…@db/ward --bus-url nats://nats:4222 \
       --blob-url s3://KEY:SECRET@s3/ward --cache-url redis://redis:6379

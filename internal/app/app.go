@@ -179,11 +179,12 @@ func (a *App) Start(ctx context.Context) (err error) {
 		routes = append(routes, m.Routes...)
 	}
 	h := a.Config.HTTP
+	get, protocols := a.certificates()
 	a.server, err = serve.New(serve.Deps{
 		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: a.lanes,
 	}, serve.Options{
-		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Targets: a.targets,
+		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Targets: a.targets,
 		Timeouts: map[module.Lane]time.Duration{
 			module.Urgent: h.UrgentTimeout, module.Interactive: h.InteractiveTimeout, module.Background: h.BackgroundTimeout,
 		},
@@ -265,6 +266,9 @@ func (a *App) Close(ctx context.Context) error {
 
 // Run is a whole process: it starts, works until ctx ends or a listener breaks, drains and closes.
 func Run(ctx context.Context, c Config, o Options) error {
+	if err := c.checkListeners(); err != nil {
+		return err
+	}
 	a, err := Open(ctx, c, o)
 	if err != nil {
 		return err

@@ -29,6 +29,9 @@ func (c *Config) Check() error {
 	if (c.HTTP.Certificate == "") != (c.HTTP.Key == "") {
 		return fault.Invalid("TLS needs both files: set http.certificate and http.key")
 	}
+	if c.HTTP.ACME != "" && c.HTTP.Certificate != "" {
+		return fault.Invalid("certificates come from files or by ACME: set http.certificate and http.key, or http.acme")
+	}
 	if c.HTTP.PublicURL != "" {
 		if u, err := url.Parse(c.HTTP.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" {
 			return fault.Invalid("the setting http.public-url is %q: write the address that clients use, such as https://ward.example.org", c.HTTP.PublicURL)

@@ -8,6 +8,8 @@ type Config struct {
 	Target string `default:"all" help:"What this process runs: all, or some of web, api and worker joined by commas."`
 	Data   string `default:"data" help:"Folder of the embedded backends." unit:"folder"`
 
+	Insecure bool `default:"false" help:"Listen beyond this machine without TLS: only behind a proxy that ends TLS on a network of its own."`
+
 	HTTP   HTTPConfig   `embed:"" prefix:"http-" group:"HTTP"`
 	DB     DBConfig     `embed:"" prefix:"db-" group:"Database"`
 	Bus    BusConfig    `embed:"" prefix:"bus-" group:"Bus"`
@@ -29,6 +31,9 @@ type HTTPConfig struct {
 	PublicURL          string        `default:"" help:"Address by which clients reach this, for links in answers; empty takes it from each request." unit:"URL" name:"public-url"`
 	Certificate        string        `default:"" help:"TLS certificate and its chain; empty serves without TLS." unit:"PEM file"`
 	Key                string        `default:"" help:"Key of the TLS certificate." unit:"PEM file"`
+	ACME               string        `default:"" help:"Names, joined by commas, for which certificates are had by ACME; port 443 of each must reach http.listen. Empty: none." unit:"names" name:"acme"`
+	ACMEEmail          string        `default:"" help:"Whom the certificate authority tells what is wrong with certificates." unit:"address" name:"acme-email"`
+	ACMEDirectory      string        `default:"" help:"Directory of the certificate authority; empty is Let's Encrypt." unit:"URL" name:"acme-directory"`
 	Concurrency        int           `default:"256" help:"Requests worked on at once; background work takes at most half." unit:"requests"`
 	Queue              int           `default:"1024" help:"Requests that may wait in each lane." unit:"requests"`
 	QueueWait          time.Duration `default:"5s" help:"Longest wait in a lane." unit:"duration"`

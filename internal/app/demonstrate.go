@@ -13,6 +13,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
 )
 
@@ -85,10 +86,14 @@ var demoDone = [16]byte([]byte("ward demo data 1")) //nolint:gochecknoglobals //
 // called after Start.
 func (a *App) WriteDemo(ctx context.Context) (Demo, error) {
 	scheme := "http://"
-	if a.Config.HTTP.Certificate != "" {
+	if a.Config.TLS() {
 		scheme = "https://"
 	}
-	d := Demo{Base: scheme + reachable(a.Addr()), Ops: "http://" + reachable(a.OpsAddr())}
+	ops := "http://"
+	if a.Config.TLS() && !serve.Loopback(a.Config.HTTP.OpsListen) {
+		ops = "https://"
+	}
+	d := Demo{Base: scheme + reachable(a.Addr()), Ops: ops + reachable(a.OpsAddr())}
 	earlier := readDemo(DemoFile(a.Config.Data))
 	token := func(t scope.Tenant, role, had string) (string, error) {
 		if p, id, err := a.Tokens.Verify(ctx, had); err == nil && id == t.ID && p.Role == role {

@@ -59,7 +59,7 @@ func (a *App) publicURL() string {
 		return strings.TrimSuffix(u, "/")
 	}
 	scheme := "http://"
-	if a.Config.HTTP.Certificate != "" {
+	if a.Config.TLS() {
 		scheme = "https://"
 	}
 	if at := a.listening.Load(); at != nil {

@@ -64,7 +64,10 @@ type Options struct {
 	OpsListen   string // host:port of health, readiness and metrics
 	Certificate string // PEM file of the TLS certificate and its chain; "" serves without TLS
 	Key         string // PEM file of its key
-	Targets     module.Target
+	// Certificates gives certificates in place of the files, and Protocols what it speaks besides HTTP (ACME's acme-tls/1).
+	Certificates func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Protocols    []string
+	Targets      module.Target
 
 	Timeouts      map[module.Lane]time.Duration // of a whole answer; default 10 s urgent, 30 s interactive, 10 min background
 	HeaderTimeout time.Duration                 // to send the header; default 10 s
@@ -155,7 +158,10 @@ func New(d Deps, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.main.http = s.httpServer(s.Handler(), config)
-	s.side.http = s.httpServer(s.Ops(), nil)
+	if Loopback(o.OpsListen) {
+		config = nil // probes and scrapers of this machine need no certificate
+	}
+	s.side.http = s.httpServer(s.Ops(), config)
 	return s, nil
 }
 

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"crypto/tls"
+	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -21,8 +23,24 @@ type certificates struct {
 	looked  time.Time
 }
 
+// Loopback says whether only this machine can reach a listener at host:port.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
 // tls is nil when no certificate is set.
 func (o *Options) tls(c clock.Clock) (*tls.Config, error) {
+	if o.Certificates != nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: o.Certificates, NextProtos: o.Protocols}, nil
+	}
 	if o.Certificate == "" && o.Key == "" {
 		return nil, nil //nolint:nilnil // no TLS
 	}
