@@ -188,6 +188,9 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 		sc.Principal = principal
 		return sc, suspicious(audit.Denied, fault.Denied("the role %s may not do this: it needs %s", principal.Role, rt.Permission))
 	}
+	if principal.Rights == nil { // whoever verified it did not keep them
+		principal = access.WithRights(principal)
+	}
 	sc.Principal = principal
 	sc.System = !rt.ofTenant
 	return sc, nil
