@@ -284,6 +284,8 @@ func TestRights_Writes(t *testing.T) {
 		const mine, hers = `,"subject":{"reference":"Patient/mine"}`, `,"subject":{"reference":"Patient/hers"}`
 		me := c.as(thePatient)
 		mineID := me.create(t, answers(mine))
+		c.must(t, 201, "PUT", "/QuestionnaireResponse/ours", answers(`,"id":"ours","author":{"reference":"Patient/hers"}`+mine))
+		me.must(t, 200, "GET", "/QuestionnaireResponse/ours", "")
 		for _, row := range []struct {
 			name, who, method, path, body string
 			want                          int
@@ -294,6 +296,7 @@ func TestRights_Writes(t *testing.T) {
 			{"a result of mine", thePatient, "POST", "/Observation", observation("mine", 1), 403},
 			{"under an id of my choice", thePatient, "PUT", "/QuestionnaireResponse/x", answers(`,"id":"x"` + mine), 404},
 			{"to another", thePatient, "PUT", "/QuestionnaireResponse/" + mineID, answers(`,"id":"` + mineID + `"` + hers), 403},
+			{"what is another's too", thePatient, "PUT", "/QuestionnaireResponse/ours", answers(`,"id":"ours"` + mine), 403},
 			{"a deletion", thePatient, "DELETE", "/QuestionnaireResponse/" + mineID, "", 403},
 			{"with a label", thePatient, "POST", "/QuestionnaireResponse", answers(mine + `,"meta":{"security":[{"code":"HIV"}]}`), 403},
 			{"if none is there, about another", thePatient, "POST", "/QuestionnaireResponse?", answers(hers), 403},
