@@ -65,4 +65,21 @@ for (const alg of ['ES384', 'RS384']) {
   await assert.rejects(other.update({ ...patient, gender: 'female' }), (e) => e.status === 403 || e.status === 404);
   await assert.rejects(one.search({ resourceType: 'Encounter', searchParams: {} }), (e) => e.response.status === 403);
 }
+// A scope may be narrowed by search parameters: only what matches is there.
+const all = new Client({}, { serverUrl: baseUrl, tokenResponse: await token('ES384', 'system/Observation.cruds') });
+for (const code of ['laboratory', 'vital-signs']) {
+  await all.create({
+    resourceType: 'Observation', status: 'final', code: { text: code }, subject: { reference: 'Patient/smart-1' },
+    category: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code }] }],
+  });
+}
+const narrow = new Client({}, { serverUrl: baseUrl, tokenResponse: await token('ES384', 'system/Observation.rs?category=laboratory') });
+assert.deepEqual((await narrow.request('Observation', { flat: true, pageLimit: 0 })).map((o) => o.code.text), ['laboratory']);
+assert.equal((await all.request('Observation', { flat: true, pageLimit: 0 })).length, 4);
+
+// The capability statement says where tokens are had.
+const { security } = (await new Kit({ baseUrl }).capabilityStatement()).rest[0];
+assert.equal(security.service[0].coding[0].code, 'SMART-on-FHIR');
+assert.equal(security.extension[0].extension.find((e) => e.url === 'token').valueUri, String(tokenUrl));
+assert.equal(security.cors, true);
 console.log('backend services: all held');
