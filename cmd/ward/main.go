@@ -33,6 +33,7 @@ type cli struct {
 	Token      tokenCmd      `cmd:"" help:"Mint, list and revoke tokens."`
 	Client     clientCmd     `cmd:"" help:"Register, list and delete apps and backend services."`
 	Person     personCmd     `cmd:"" help:"Invite people, list and disable them, end their sessions."`
+	Audit      auditCmd      `cmd:"" help:"See who did what, and prove that the record is whole."`
 	Routes     routesCmd     `cmd:"" help:"Print every route with its lane, permission and objective."`
 	Config     configCmd     `cmd:"" help:"Look at the configuration."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the databases up to date."`

@@ -110,6 +110,50 @@ func TestRun_TenantTokenAndImport(t *testing.T) {
 	}
 }
 
+func TestRun_AuditLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := "--data=" + filepath.Join(dir, "data")
+	must := func(want string, args ...string) string {
+		t.Helper()
+		code, out, problems := ward(t, nil, append(args, data)...)
+		if code != 0 || !strings.Contains(out, want) {
+			t.Fatalf("%v: %d %s %s", args, code, out, problems)
+		}
+		return out
+	}
+	must("", "tenant", "create", "demo")
+	file := filepath.Join(dir, "p.ndjson")
+	if err := os.WriteFile(file, []byte(`{"resourceType":"Patient","id":"a"}`+"\n"+`{"resourceType":"Observation","id":"b","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"}}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must("2 created", "import", "--tenant=demo", file)
+	for _, want := range []string{"Observation/b", "Patient/a"} {
+		must(want, "audit", "query", "--tenant=demo", "--patient=a", "--action=create")
+	}
+	must("The chain proves.", "audit", "verify", "--tenant=demo")
+	must("The chain proves.", "audit", "verify")
+	out := filepath.Join(dir, "a.ndjson")
+	must("", "audit", "export", "--tenant=demo", "--patient=a", "--action=create", "--out="+out)
+	text, err := os.ReadFile(out)
+	if lines := strings.Split(strings.TrimSpace(string(text)), "\n"); err != nil || len(lines) != 2 || !json.Valid([]byte(lines[0])) || !strings.Contains(lines[1], `"AuditEvent"`) {
+		t.Errorf("%s %v", text, err)
+	}
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"audit", "query", "--tenant=demo", "--action=look"}, "an action is one of read"},
+		{[]string{"audit", "query", "--tenant=demo", "--from=yesterday"}, "--from is a date"},
+		{[]string{"audit", "verify", "--tenant=demo", "--key=x"}, "in base64"},
+		{[]string{"audit", "export", "--tenant=demo", "--out=" + out}, "can't be made"},
+	} {
+		if code, _, problems := ward(t, nil, append(row.args, data)...); code != 2 || !strings.Contains(problems, row.want) {
+			t.Errorf("%v: %d %s", row.args, code, problems)
+		}
+	}
+}
+
 func TestRun_ConfigCheckAndHelp(t *testing.T) {
 	t.Parallel()
 	environ := []string{"WARD_DB_URL=postgres://ward:hunter2@db/ward", "WARD_HTTP_LISTEN=:9"}
@@ -135,6 +179,9 @@ func TestRun_ConfigCheckAndHelp(t *testing.T) {
 		{"demo"},
 		{"serve"},
 		{"import"},
+		{"audit", "query"},
+		{"audit", "verify"},
+		{"audit", "export"},
 		{"tenant", "create"},
 		{"tenant", "list"},
 		{"tenant", "set"},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity"
 	"ward/internal/kernel/identity/oauth"
 	"ward/internal/kernel/journal"
@@ -45,6 +46,10 @@ type Desk interface {
 	// Replay hands dead events to their consumer again, and Discard forgets them: those with the ids, all without any. They say how many.
 	Replay(ctx context.Context, tenant, consumer string, ids []string) (int, error)
 	Discard(ctx context.Context, tenant, consumer string, ids []string) (int, error)
+
+	// AuditQuery reads a page of the tenant's audit log, the system's for "". AuditVerify proves its chain, also with the public keys of others.
+	AuditQuery(ctx context.Context, tenant string, q audit.Query) (AuditPage, error)
+	AuditVerify(ctx context.Context, tenant string, keys [][]byte) (AuditReport, error)
 
 	Close(ctx context.Context) error
 }
@@ -207,6 +212,7 @@ func (a *App) controlMux() *http.ServeMux {
 		return struct{}{}, d.RevokeToken(ctx, in.ID)
 	})
 	d.clientOperations(mux)
+	auditControl(mux, d)
 	operation(mux, "dead-list", func(ctx context.Context, in deadWire) ([]outbox.DeadEvent, error) {
 		return d.DeadLetters(ctx, in.Tenant, in.Consumer, in.Limit)
 	})
