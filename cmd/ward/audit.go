@@ -87,7 +87,7 @@ func (c *auditQueryCmd) Run(ctx context.Context, w *world) error {
 			if e.Count > 1 {
 				detail += fmt.Sprintf(" ×%d", e.Count)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.Format("2006-01-02T15:04:05.000Z07:00"), e.Action, or(by, "-"), or(e.Role, "-"), or(e.About, "-"), or(e.Patients, "-"), or(detail, "-"))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.Format("2006-01-02T15:04:05.000Z07:00"), e.Action, dash(by), dash(e.Role), dash(e.About), dash(e.Patients), dash(detail))
 			if left--; left <= 0 {
 				return io.EOF
 			}
@@ -100,9 +100,9 @@ func (c *auditQueryCmd) Run(ctx context.Context, w *world) error {
 	})
 }
 
-func or(s, other string) string {
+func dash(s string) string {
 	if s == "" {
-		return other
+		return "-"
 	}
 	return s
 }
