@@ -43,7 +43,7 @@ type Provider struct {
 	RoleClaim    string            `json:"roleClaim,omitempty"`    // claim that holds one or several texts; default "groups"
 	Roles        map[string]string `json:"roles,omitempty"`        // from the claim's text to a role
 	PersonClaim  string            `json:"personClaim,omitempty"`  // claim that holds the FHIR reference of who it is; default "fhirUser"
-	SecondFactor bool              `json:"secondFactor,omitempty"` // the provider asks for a second factor itself
+	SecondFactor bool              `json:"secondFactor,omitempty"` // the provider asks for a second factor itself and says so (amr, acr)
 	// JoinByEmail lets somebody whom the provider vouches for into the account of the same, verified address.
 	JoinByEmail bool `json:"joinByEmail,omitempty"`
 }

@@ -135,18 +135,20 @@ func TestProvider_SignsIn(t *testing.T) {
 		b := s.federated(h)
 		b.want(b.get("/t/north/signin"), 200, "/t/north/signin", "Sign in through St Mary&#39;s")
 
-		h.says(map[string]any{"sub": "u1", "email": "ada@hospital.example", "email_verified": true, "name": "Ada", "groups": []string{"staff", "doctors"}, "fhirUser": "https://fhir.example/Practitioner/7"})
+		h.says(map[string]any{"sub": "u1", "email": "ada@hospital.example", "email_verified": true, "name": "Ada", "groups": []string{"staff", "doctors"}, "amr": []string{"pwd", "otp"}, "fhirUser": "https://fhir.example/Practitioner/7"})
 		b.want(b.get("/t/north/signin/provider?return=%2Ft%2Fnorth%2Faccount%3Fx"), 200, "/t/north/account", "ada@hospital.example", "clinician")
 		who, err := s.people.ByEmail(s.ctx(), "ada@hospital.example")
 		if err != nil || who.Reference != "Practitioner/7" || who.Role != access.Clinician || who.Password {
 			t := s.T
 			t.Errorf("%+v %v", who, err)
 		}
-		h.says(map[string]any{"sub": "u1", "groups": "it"})
+		h.says(map[string]any{"sub": "u1", "groups": "it", "acr": "https://refeds.org/profile/mfa"})
 		b.want(b.get("/t/north/signin/provider"), 200, "/t/north/account", "ada@hospital.example", "admin")
 		// A provider that says that it asked for a password only is not believed to have asked for two factors.
 		h.says(map[string]any{"sub": "u1", "groups": "it", "amr": []string{"pwd"}})
 		weak := s.federated(h)
+		weak.want(weak.get("/t/north/signin/provider"), 200, "/t/north/second-factor", "Set up a second factor")
+		h.says(map[string]any{"sub": "u1", "groups": "it"})
 		weak.want(weak.get("/t/north/signin/provider"), 200, "/t/north/second-factor", "Set up a second factor")
 		h.says(map[string]any{"sub": "u1", "groups": "it", "amr": []string{"pwd", "mfa"}})
 		weak.want(weak.get("/t/north/signin/provider"), 200, "/t/north/account", "admin")
@@ -188,7 +190,7 @@ func TestProvider_Refused(t *testing.T) {
 		h := s.hospital()
 		s.settings.Store(&tenancy.Settings{SignIn: &tenancy.SignIn{Provider: &tenancy.Provider{Issuer: h.URL, ClientID: "ward", ClientSecret: "s3cret", JoinByEmail: true, SecondFactor: true}}})
 		s.plant("ada@example.org", access.Clinician)
-		ada := map[string]any{"sub": "u1", "email": "ada@example.org", "email_verified": true}
+		ada := map[string]any{"sub": "u1", "email": "ada@example.org", "email_verified": true, "amr": []string{"mfa"}}
 		other, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			s.Fatal(err)

@@ -188,16 +188,17 @@ func (p *People) FromProvider(ctx context.Context, w http.ResponseWriter, r *htt
 	return a, next, err
 }
 
-// strong says whether the provider's word is that of two factors: where it says how somebody signed in (amr, RFC 8176), one of them must be a second factor; where it
-// does not say, the tenant's setting stands.
+// strong says whether the provider's word is that of two factors: by how it says that somebody signed in (amr, RFC 8176; acr, REFEDS). One that says nothing is taken
+// to have asked for a password alone (ASVS 6.8.4).
 func strong(token *oidc.IDToken) bool {
 	var said struct {
 		AMR []string `json:"amr"`
+		ACR string   `json:"acr"`
 	}
 	if err := token.Claims(&said); err != nil {
 		return false
 	}
-	return len(said.AMR) == 0 || slices.ContainsFunc(said.AMR, func(m string) bool {
+	return slices.Contains([]string{"phr", "phrh", "https://refeds.org/profile/mfa"}, said.ACR) || slices.ContainsFunc(said.AMR, func(m string) bool {
 		return slices.Contains([]string{"mfa", "mca", "otp", "hwk", "swk", "sc", "fpt", "face", "iris", "fido"}, m)
 	})
 }
