@@ -31,12 +31,13 @@ func (c *clinic) rush(t testing.TB, slots, clients int) time.Duration {
 	for n := range clients {
 		c.put(t, fmt.Sprintf("Patient/r%d", n), `"birthDate":"1980-05-05"`)
 	}
-	return c.race(t, slots, clients)
+	return c.race(t, "2026-01-06", slots, clients)
 }
 
-func (c *clinic) race(t testing.TB, slots, clients int) time.Duration {
+// race lets clients race for the slots of a day.
+func (c *clinic) race(t testing.TB, day string, slots, clients int) time.Duration {
 	t.Helper()
-	starts := c.free(t, "2026-01-06T00:00:00-05:00", "2026-01-07T00:00:00-05:00")
+	starts := c.free(t, day+"T05:00:00Z", day+"T23:59:00Z")
 	if len(starts) < slots {
 		t.Fatalf("only %d slots are free", len(starts))
 	}
