@@ -75,6 +75,13 @@ func (a *App) FillDemo(ctx context.Context, progress func(read, total int64, r I
 	if err != nil {
 		return err
 	}
+	first, err := a.Tenants.Get(ctx, demoTenants[0].slug)
+	if err == nil {
+		err = a.bookingDemo(ctx, first.Tenant)
+	}
+	if err != nil {
+		return err
+	}
 	progress(demo.Size(), demo.Size(), report)
 	return errors.Join(target.mark(ctx, demoDone), target.flush(ctx))
 }

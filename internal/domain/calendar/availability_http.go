@@ -22,9 +22,13 @@ func sendJSON(w http.ResponseWriter, value any) error {
 func keyOf(r *http.Request, most int) (string, error) {
 	id := r.PathValue("id")
 	if !validKey(id, most) {
-		return "", fault.Invalid("an id here has 1 to %d letters, digits and -", most)
+		return "", errKey(most)
 	}
 	return id, nil
+}
+
+func errKey(most int) error {
+	return fault.Invalid("an id here has 1 to %d letters, digits and -", most)
 }
 
 func (b *Booking) handleAvailabilities(w http.ResponseWriter, r *http.Request) error {

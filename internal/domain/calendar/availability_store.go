@@ -205,6 +205,23 @@ func (b *Booking) withRecords(ctx context.Context, fn func(ctx context.Context, 
 	}
 }
 
+// PutAvailability sets the rules of a schedule, from JSON. Errors: Invalid, naming each part that is wrong.
+func (b *Booking) PutAvailability(ctx context.Context, id string, body []byte) error {
+	if !validKey(id, maxAvailabilityID) {
+		return errKey(maxAvailabilityID)
+	}
+	_, err := b.putAvailability(ctx, id, body)
+	return err
+}
+
+// PutService sets a service, from JSON. Errors: Invalid, naming each part that is wrong.
+func (b *Booking) PutService(ctx context.Context, id string, body []byte) error {
+	if !validKey(id, maxServiceID) {
+		return errKey(maxServiceID)
+	}
+	return b.putService(ctx, id, body)
+}
+
 // putService stores a service. Errors: Invalid, naming each part that is wrong.
 func (b *Booking) putService(ctx context.Context, id string, body []byte) error {
 	s := new(Service)
