@@ -135,6 +135,7 @@ func (b *Booking) handleDropService(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	defer b.fresh.forget()
 	err = b.deps.DB.Write(r.Context(), func(ctx context.Context, tx db.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM calendar_service WHERE id = $1`, id)
 		if err == nil && n == 0 {

@@ -3,6 +3,7 @@ package calendar
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -101,6 +102,7 @@ func (b *Booking) service(ctx context.Context, q db.Querier, id string) (found *
 //
 // Errors: Invalid, naming each part that is wrong.
 func (b *Booking) putAvailability(ctx context.Context, id string, body []byte) (created bool, err error) {
+	defer b.fresh.forget()
 	a := new(Availability)
 	if err := strictJSON(body, a); err != nil {
 		return false, err
@@ -146,6 +148,7 @@ func (b *Booking) putAvailability(ctx context.Context, id string, body []byte) (
 
 // dropAvailability ends the rules; their Schedule stays, not active, because Slots refer to it. Errors: NotFound.
 func (b *Booking) dropAvailability(ctx context.Context, id string) error {
+	defer b.fresh.forget()
 	return b.withRecords(ctx, func(ctx context.Context, tx db.Tx, j Joint) error {
 		a, err := b.availability(ctx, tx, id)
 		if err != nil {
@@ -205,6 +208,16 @@ func (b *Booking) withRecords(ctx context.Context, fn func(ctx context.Context, 
 	}
 }
 
+// recentService is service, as it was a moment ago.
+func (b *Booking) recentService(ctx context.Context, q db.Querier, id string) (*Service, error) {
+	return fresh(ctx, &b.fresh, ofService, id, func() (*Service, error) { return b.service(ctx, q, id) })
+}
+
+// recentAvailabilities is availabilitiesOf, as they were a moment ago.
+func (b *Booking) recentAvailabilities(ctx context.Context, q db.Querier, parties []string) (map[string][]*Availability, error) {
+	return fresh(ctx, &b.fresh, ofAvailability, strings.Join(parties, " "), func() (map[string][]*Availability, error) { return b.availabilitiesOf(ctx, q, parties) })
+}
+
 // PutAvailability sets the rules of a schedule, from JSON. Errors: Invalid, naming each part that is wrong.
 func (b *Booking) PutAvailability(ctx context.Context, id string, body []byte) error {
 	if !validKey(id, maxAvailabilityID) {
@@ -224,6 +237,7 @@ func (b *Booking) PutService(ctx context.Context, id string, body []byte) error 
 
 // putService stores a service. Errors: Invalid, naming each part that is wrong.
 func (b *Booking) putService(ctx context.Context, id string, body []byte) error {
+	defer b.fresh.forget()
 	s := new(Service)
 	if err := strictJSON(body, s); err != nil {
 		return err

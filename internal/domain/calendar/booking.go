@@ -24,6 +24,7 @@ type Booking struct {
 	batcher *db.Batcher[*act]
 	rules   []rule
 	known   rulesCache
+	fresh   freshRules
 	due     dueTimes
 }
 
@@ -76,6 +77,7 @@ type Audit interface {
 func NewBooking(d BookingDeps) *Booking {
 	b := &Booking{deps: d, rules: bookingRules()}
 	b.known.kept = map[rulesKey]keptRules{}
+	b.fresh.clock, b.fresh.kept = d.Clock, map[rulesKey]freshEntry{}
 	b.due.at = map[int32]time.Time{}
 	// One transaction at a time: what is in it is decided in memory, and those of other processes are met by the claims' key.
 	b.batcher = db.NewBatcher(d.DB, b.apply, db.BatcherOptions{MaxItems: 256, Flights: 1})
@@ -166,6 +168,53 @@ func (c *rulesCache) put(ctx context.Context, kind byte, id string, version int6
 		clear(c.kept)
 	}
 	c.kept[rulesKey{sc.Tenant.ID, kind, id}] = keptRules{version, value}
+}
+
+// freshFor is how long what was read of rules is taken for granted: a rush asks for the same ones. A change is seen within this time, whichever process
+// made it.
+const freshFor = time.Second
+
+// freshRules are what queries gave a moment ago.
+type freshRules struct {
+	clock clock.Clock
+	mu    sync.Mutex
+	kept  map[rulesKey]freshEntry
+}
+
+type freshEntry struct {
+	read  time.Time
+	value any
+}
+
+// fresh gives what was read under the key a moment ago, else what read gives.
+func fresh[T any](ctx context.Context, f *freshRules, kind byte, id string, read func() (T, error)) (T, error) {
+	sc, _ := scope.From(ctx)
+	key, now := rulesKey{sc.Tenant.ID, kind, id}, f.clock.Now()
+	f.mu.Lock()
+	e, ok := f.kept[key]
+	f.mu.Unlock()
+	if age := now.Sub(e.read); ok && age >= 0 && age < freshFor {
+		return e.value.(T), nil //nolint:forcetypeassert // of one kind are values of one type
+	}
+	value, err := read()
+	if err != nil {
+		return value, err
+	}
+	const most = 20_000
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.kept) >= most {
+		clear(f.kept)
+	}
+	f.kept[key] = freshEntry{now, value}
+	return value, nil
+}
+
+// forget makes the next reads ask the database.
+func (f *freshRules) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.kept)
 }
 
 // asSystem is ctx with the rights of the system: what a rule must know, whoever asks need not see.

@@ -46,7 +46,7 @@ func (b *Booking) draft(ctx context.Context, ask *asked, own *booking) (*drafted
 	var d *drafted
 	var service *Service
 	err := b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
-		if service, err = b.service(ctx, q, ask.service); err != nil {
+		if service, err = b.recentService(ctx, q, ask.service); err != nil {
 			return err
 		}
 		if d, err = b.fit(ctx, q, ask, service, now); err != nil {
@@ -88,7 +88,7 @@ func (b *Booking) fit(ctx context.Context, q db.Querier, ask *asked, service *Se
 		leader = a
 		parties = append([]string{a.Actor}, slices.DeleteFunc(parties, func(p string) bool { return p == a.Actor })...)
 	}
-	of, err := b.availabilitiesOf(ctx, q, parties)
+	of, err := b.recentAvailabilities(ctx, q, parties)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (b *Booking) fit(ctx context.Context, q db.Querier, ask *asked, service *Se
 	}
 	if leader.Location != "" {
 		// A place without rules of its own has room for everybody.
-		if rooms, err := b.availabilitiesOf(ctx, q, []string{leader.Location}); err != nil {
+		if rooms, err := b.recentAvailabilities(ctx, q, []string{leader.Location}); err != nil {
 			return nil, err
 		} else if len(rooms) > 0 && !slices.Contains(parties, leader.Location) && leader.Location != leader.Actor {
 			if err := d.join(leader.Location, rooms[leader.Location], ask.extra); err != nil {
