@@ -29,7 +29,8 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" help:"Try it: two tenants and a hundred made-up patients, with nothing installed."`
 	Serve      serveCmd      `cmd:"" help:"Run it."`
 	Import     importCmd     `cmd:"" help:"Store bundles, NDJSON and archives of them."`
-	Tenant     tenantCmd     `cmd:"" help:"Create and list tenants, suspend and resume them."`
+	Tenant     tenantCmd     `cmd:"" help:"Create, move, export, import, suspend and delete tenants."`
+	Cell       cellCmd       `cmd:"" help:"Name the cells that serve tenants elsewhere."`
 	Token      tokenCmd      `cmd:"" help:"Mint, list and revoke tokens."`
 	Client     clientCmd     `cmd:"" help:"Register, list and delete apps and backend services."`
 	Person     personCmd     `cmd:"" help:"Invite people, list and disable them, end their sessions."`

@@ -12,9 +12,15 @@ import (
 type tenantCmd struct {
 	Create  tenantCreateCmd  `cmd:"" help:"Create a tenant."`
 	List    tenantListCmd    `cmd:"" help:"List the tenants."`
+	Show    tenantShowCmd    `cmd:"" help:"Show a tenant: where it is, its settings, the work on it."`
 	Set     tenantSetCmd     `cmd:"" help:"Change a tenant's settings."`
 	Suspend tenantSuspendCmd `cmd:"" help:"Refuse everybody; the data stays."`
 	Resume  tenantResumeCmd  `cmd:"" help:"Let everybody in again."`
+	Move    tenantMoveCmd    `cmd:"" help:"Move a tenant to another database while it is in use."`
+	Export  tenantExportCmd  `cmd:"" help:"Write all that a tenant has into one encrypted archive."`
+	Import  tenantImportCmd  `cmd:"" help:"Make a tenant of an archive."`
+	Delete  tenantDeleteCmd  `cmd:"" help:"Make a tenant unreachable at once, and have it destroyed later."`
+	Restore tenantRestoreCmd `cmd:"" help:"Bring a deleted tenant back."`
 }
 
 type tenantCreateCmd struct {
@@ -22,22 +28,31 @@ type tenantCreateCmd struct {
 	Slug     string `arg:"" help:"Its name in paths, /t/SLUG/: 3 to 40 of a-z, 0-9 and -."`
 	Name     string `help:"Its name for people." placeholder:"NAME"`
 	Settings string `help:"Its settings, as JSON." default:"{}" placeholder:"JSON"`
+	Tier     string `help:"How far it is apart: pooled, database or cell." enum:"pooled,database,cell" default:"pooled" placeholder:"TIER"`
+	Database string `help:"URL of its own database, of the tier database." placeholder:"URL"`
+	Cell     string `help:"Cell that serves it, of the tier cell." placeholder:"NAME"`
+	Region   string `help:"Where it is, for people." placeholder:"REGION"`
+	Plan     string `help:"What it pays for, for people." placeholder:"PLAN"`
+	Limits   string `help:"Limits, as a JSON object of numbers." default:"{}" placeholder:"JSON"`
+	KMS      string `help:"KMS key around its own key; default the general one." name:"kms" placeholder:"KEY"`
 }
 
 // Help is shown by --help.
 func (tenantCreateCmd) Help() string {
 	return `Example:
-  ward tenant create st-marys --name "St Mary's Hospital" --settings '{"referentialIntegrity":true}'`
+  ward tenant create st-marys --name "St Mary's Hospital" --settings '{"referentialIntegrity":true}'
+  ward tenant create st-marys --tier database --database postgres://ward:secret@db:5432/st_marys
+  ward tenant create st-marys --tier cell --cell eu`
 }
 
 // Run creates the tenant.
 func (c *tenantCreateCmd) Run(ctx context.Context, w *world) error {
-	settings, err := tenancy.ParseSettings(c.Settings)
+	terms, err := c.terms()
 	if err != nil {
 		return err
 	}
 	return c.with(ctx, w, func(d desk) error {
-		t, err := d.CreateTenant(ctx, c.Slug, c.Name, settings)
+		t, err := d.AddTenant(ctx, c.Slug, terms)
 		if err == nil {
 			fmt.Fprintf(w.out, "Created the tenant %s (%s). Next: ward token create --tenant %s --role clinician\n", t.Slug, t.Name, t.Slug)
 		}
@@ -63,9 +78,9 @@ func (c *tenantListCmd) Run(ctx context.Context, w *world) error {
 			return err
 		}
 		t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "SLUG\tNAME\tSTATUS\tCREATED\tSETTINGS")
+		fmt.Fprintln(t, "SLUG\tNAME\tSTATUS\tTIER\tCELL\tCREATED\tSETTINGS")
 		for _, x := range tenants {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", x.Slug, x.Name, x.Status, x.Created.Format(time.RFC3339), x.Settings.Shown().JSON())
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Slug, x.Name, x.Status, x.Tier, orNone(x.Cell), x.Created.Format(time.RFC3339), x.Settings.Shown().JSON())
 		}
 		return t.Flush()
 	})

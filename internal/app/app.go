@@ -26,6 +26,7 @@ import (
 	"ward/internal/kernel/outbox"
 	"ward/internal/kernel/serve"
 	"ward/internal/kernel/tenancy"
+	"ward/internal/kernel/tiers"
 	"ward/internal/web/signin"
 )
 
@@ -48,6 +49,7 @@ type Options struct {
 type App struct {
 	Config    Config
 	Tenants   *tenancy.Directory
+	Tiers     *tiers.Service
 	Tokens    *identity.Tokens
 	Verifier  *identity.Verifier
 	Audit     *audit.Log

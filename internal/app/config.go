@@ -7,6 +7,7 @@ import "time"
 type Config struct {
 	Target string `default:"all" help:"What this process runs: all, or some of web, api and worker joined by commas."`
 	Data   string `default:"data" help:"Folder of the embedded backends." unit:"folder"`
+	Cell   string `default:"" help:"Name of the cell that this Ward is; empty where there is only one. Tenants of other cells are referred to them." unit:"name"`
 
 	Insecure bool `default:"false" help:"Listen beyond this machine without TLS: only behind a proxy that ends TLS on a network of its own."`
 

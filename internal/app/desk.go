@@ -20,6 +20,7 @@ type Desk interface {
 	ListTenants(ctx context.Context) ([]tenancy.Tenant, error)
 	SetTenantStatus(ctx context.Context, slug, status string) error
 	SetTenantSettings(ctx context.Context, slug string, settings tenancy.Settings) error
+	TierDesk
 
 	// CreateToken mints a token for the tenant, or for an operator when tenant is "".
 	CreateToken(ctx context.Context, tenant, role, name string, lifetime time.Duration) (secret string, t identity.Token, err error)
@@ -192,6 +193,7 @@ func (a *App) controlMux() *http.ServeMux {
 	d := &localDesk{a}
 	mux := http.NewServeMux()
 	d.personOperations(mux)
+	d.tierOperations(mux)
 	operation(mux, "ping", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
 	operation(mux, "tenant-create", func(ctx context.Context, in tenantWire) (tenancy.Tenant, error) {
 		return d.CreateTenant(ctx, in.Slug, in.Name, in.Settings)

@@ -10,6 +10,7 @@ import (
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
 	"ward/internal/kernel/outbox"
+	"ward/internal/kernel/tenancy"
 )
 
 // buildOutbox makes the outbox of all modules' consumers and adds its module.
@@ -29,12 +30,14 @@ func (a *App) buildOutbox() (err error) {
 	return nil
 }
 
-// allTenants lists the tenants, suspended ones too, for work behind the scenes.
+// allTenants lists the tenants that are served here, suspended ones too, for work behind the scenes.
 func (a *App) allTenants(ctx context.Context) ([]scope.Tenant, error) {
 	list, err := a.Tenants.List(ctx)
-	all := make([]scope.Tenant, len(list))
-	for i, t := range list {
-		all[i] = t.Tenant
+	all := make([]scope.Tenant, 0, len(list))
+	for _, t := range list {
+		if t.Status != tenancy.Deleting && !a.Tenants.Away(t) {
+			all = append(all, t.Tenant)
+		}
 	}
 	return all, err
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"ward/internal/base/scope"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
@@ -14,6 +15,8 @@ import (
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/operators"
 	"ward/internal/kernel/tenancy"
+	"ward/internal/kernel/tiers"
+	"ward/internal/kernel/transfer"
 )
 
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
@@ -21,6 +24,8 @@ func (a *App) modules() []module.Module {
 	return []module.Module{
 		a.Backends.Seal.Module(), // the keys of each tenant
 		a.Tenants.Module(),       // the directory of tenants
+		transfer.Module(),        // what is noted while a tenant is on the move
+		a.Tiers.Module(),         // moves, archives and the end of tenants
 		a.Tokens.Module(),        // who is asking
 		a.People.Module(),        // people, and where they are signed in
 		a.signIn.Module(),        // the pages to sign in
@@ -38,7 +43,22 @@ func (a *App) modules() []module.Module {
 // build makes the services, each from those above it.
 func (a *App) build() (err error) {
 	b := a.Backends
-	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock})
+	sealer, err := tenancy.NewAESGCM(b.keys.directory)
+	if err != nil {
+		return err
+	}
+	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock, Sealer: sealer, Cell: a.Config.Cell})
+	b.directory = a.Tenants
+	a.Tiers = tiers.New(tiers.Deps{
+		Directory: a.Tenants, Router: b.Router, DB: b.DB, Blobs: b.Blobs, Keys: b.Seal, Clock: a.clock, Log: a.log, Version: a.options.Version,
+		Alone:    a.Config.Embedded()[0],
+		LeaveOut: identity.OwnTables(),
+		Shred: []func(context.Context, scope.Tenant) error{
+			func(ctx context.Context, t scope.Tenant) error { return a.Tokens.Forget(ctx, t.ID) },
+			func(ctx context.Context, t scope.Tenant) error { return journal.Forget(ctx, b.DB, t) },
+			func(context.Context, scope.Tenant) error { b.Cache.Flush(); return nil },
+		},
+	})
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
 	if err := a.buildAudit(); err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/kernel/resilience"
 	"ward/internal/kernel/seal"
+	"ward/internal/kernel/tenancy"
 )
 
 // Backends are what the domains work on, opened by the URLs of the configuration.
@@ -39,14 +40,17 @@ type Backends struct {
 	Blobs *blob.Store
 	Seal  *seal.Keys // of all tenants
 
-	tier      *redis.Tier // nil without a second tier
+	Router *db.Router // what DB works through
+
+	directory *tenancy.Directory // where tenants are; set once it is built
+	tier      *redis.Tier        // nil without a second tier
 	closeBlob func() error
 	keys      keys
 }
 
 // keys are derived from key.secret, one for each purpose.
 type keys struct {
-	cursor, names, kms, oauth, audit, people []byte
+	cursor, names, kms, oauth, audit, people, directory []byte
 }
 
 // opener opens backends one after another and closes what it opened when one fails.
@@ -65,9 +69,11 @@ func (o opener) open(ctx context.Context) (b *Backends, err error) {
 			b = nil
 		}
 	}()
-	if b.DB, err = o.db(ctx); err != nil { // first: it holds the folder
+	shared, err := o.db(ctx) // first: it holds the folder
+	if err != nil {
 		return b, err
 	}
+	b.route(ctx, shared, o)
 	if b.keys, err = o.keys(); err != nil {
 		return b, err
 	}
@@ -108,8 +114,14 @@ func (o opener) store(d blob.Driver, keys sealed.Keys) *blob.Store {
 	return blob.New(blob.Deps{Driver: d, Clock: o.clock})
 }
 
-func (o opener) db(ctx context.Context) (*db.DB, error) {
-	u := o.config.DBURL()
+func (o opener) db(ctx context.Context) (*db.DB, error) { return o.database(ctx, o.config.DBURL()) }
+
+// database opens what a URL names.
+func (o opener) database(ctx context.Context, u string) (*db.DB, error) {
+	owner := ""
+	if u == o.config.DBURL() {
+		owner = o.config.DB.OwnerURL
+	}
 	switch scheme(u) {
 	case "sqlite":
 		return sqlite.Open(ctx, sqlite.Config{
@@ -118,12 +130,28 @@ func (o opener) db(ctx context.Context) (*db.DB, error) {
 		})
 	case "postgres":
 		return postgres.Open(ctx, postgres.Config{
-			URL: u, OwnerURL: o.config.DB.OwnerURL, MaxConns: o.config.DB.Connections, AcquireTimeout: o.config.DB.Timeout,
+			URL: u, OwnerURL: owner, MaxConns: o.config.DB.Connections, AcquireTimeout: o.config.DB.Timeout,
 			Log: o.log, Clock: o.clock,
 		})
 	default:
-		return nil, fault.Invalid("the setting db.url is %q: there is no such database", masked("url", u))
+		return nil, fault.Invalid("the database %q: write sqlite:FOLDER or postgres://USER:PASSWORD@HOST/DATABASE", masked("url", u))
 	}
+}
+
+// route makes the database out of the shared one and those of the tenants that have their own.
+func (b *Backends) route(ctx context.Context, shared *db.DB, o opener) {
+	b.Router = db.NewRouter(ctx, db.RouterDeps{
+		Shared: shared, Clock: o.clock,
+		Locate: func(ctx context.Context, tenant int32) (string, error) { return b.directory.Locate(ctx, tenant) },
+		Forget: func(tenant int32) { b.directory.Forget(tenant) },
+		Open: func(ctx context.Context, home string) (*db.DB, error) {
+			if shared.Dialect().Name == db.PostgreSQL && scheme(home) != "postgres" {
+				return nil, fault.Invalid("a folder belongs to one process: where the system is on PostgreSQL, so are its tenants")
+			}
+			return o.database(ctx, home)
+		},
+	})
+	b.DB = db.New(b.Router)
 }
 
 // orNone turns 0, which means none, into what drivers take for none.
@@ -181,7 +209,7 @@ func (o opener) keys() (keys, error) {
 		err = errors.Join(err, deriveErr)
 		return k
 	}
-	k := keys{cursor: derive("ward cursors"), names: derive("ward cached names"), kms: derive(kmsPurpose), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts")}
+	k := keys{cursor: derive("ward cursors"), names: derive("ward cached names"), kms: derive(kmsPurpose), oauth: derive("ward oauth"), audit: derive("ward audit"), people: derive("ward accounts"), directory: derive("ward directory")}
 	return k, err
 }
 

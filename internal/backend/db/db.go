@@ -95,6 +95,43 @@ func InWrite(ctx context.Context) bool {
 // Dialect says which SQL the database speaks.
 func (d *DB) Dialect() Dialect { return d.driver.Dialect() }
 
+// DialectOf is that of the database which the scope in ctx picks: with a [Router] a tenant's may differ from [DB.Dialect].
+func (d *DB) DialectOf(ctx context.Context) (Dialect, error) {
+	at, err := d.place(ctx)
+	if err != nil {
+		return Dialect{}, err
+	}
+	if r, ok := d.driver.(*Router); ok {
+		return r.DialectOf(ctx, at)
+	}
+	return d.driver.Dialect(), nil
+}
+
+// Alter runs a script as the owner of the tables of the database that the scope picks, all or nothing: for triggers and the like,
+// which are no domain's.
+func (d *DB) Alter(ctx context.Context, script string) error {
+	at, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	return d.driver.Alter(ctx, at, script)
+}
+
+// Discard removes the database of the scope's tenant where it is one of its own (a file), and says whether it is: where tables are shared the
+// caller deletes the rows. Unavailable means that somebody still uses it.
+func (d *DB) Discard(ctx context.Context) (bool, error) {
+	at, err := d.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer d.gate.leave()
+	if at.System {
+		return false, fault.Internal("db: the system's database is not discarded")
+	}
+	return d.driver.Discard(ctx, at)
+}
+
 // Check asks the database whether it works, and says what is wrong. fault.Full means that reads work and writes don't.
 func (d *DB) Check(ctx context.Context) error {
 	if !d.gate.enter() {

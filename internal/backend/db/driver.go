@@ -23,6 +23,10 @@ type Driver interface {
 	RegisterTenant(line Line) error
 	// MigrateTenants brings every tenant's database that exists up to date.
 	MigrateTenants(ctx context.Context) error
+	// Alter runs a script as the owner of the place's tables, all or nothing. It waits for the place's writes, not for its readers.
+	Alter(ctx context.Context, at Place, script string) error
+	// Discard removes a tenant's database where it is one of its own, and says whether it is. It must not be in use.
+	Discard(ctx context.Context, at Place) (bool, error)
 	Check(ctx context.Context) error
 	Stats() Stats
 	Close(ctx context.Context) error

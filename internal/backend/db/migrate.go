@@ -40,6 +40,9 @@ func (d *DB) Migrate(ctx context.Context, domain string, files fs.FS) error {
 // RegisterTenant adds the domain's tables to those that every tenant's database has, with files as for [DB.Migrate]. It is called before the first tenant's
 // work and before [DB.MigrateTenants]. On SQLite a tenant's file is brought up to date when it is opened.
 func (d *DB) RegisterTenant(domain string, files fs.FS) error {
+	if r, ok := d.driver.(*Router); ok {
+		return r.register(domain, files)
+	}
 	line, err := ParseLine(d.Dialect(), domain, files)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ const (
 	CodeTimeout                      // 503: it took longer than it may
 	CodeCanceled                     // 503: the caller went away or the server stops
 	CodeFull                         // 507: no room to store it
+	CodeElsewhere                    // 307: another Ward answers this; the Location says where
 	codeCount
 )
 
@@ -59,6 +60,7 @@ var facts = [codeCount]codeFacts{
 	CodeTimeout:          {"timeout", http.StatusServiceUnavailable},
 	CodeCanceled:         {"canceled", http.StatusServiceUnavailable},
 	CodeFull:             {"full", http.StatusInsufficientStorage},
+	CodeElsewhere:        {"elsewhere", http.StatusTemporaryRedirect},
 }
 
 // Status is the HTTP status of the code.

@@ -41,6 +41,8 @@ func IssueType(code fault.Code) string {
 		return "timeout"
 	case fault.CodeFull:
 		return "no-store"
+	case fault.CodeElsewhere:
+		return "business-rule"
 	case fault.CodeInternal:
 	}
 	return "exception"

@@ -31,7 +31,11 @@ func (t *trail) flush(ctx context.Context) (err error) {
 		t.waiting, t.covered = nil, t.covered[len(groups):]
 		t.since = t.log.deps.Clock.Now()
 		t.mu.Unlock()
-		if err := t.save(scope.With(ctx, t.scope), events, groups); err != nil {
+		err := t.save(scope.With(ctx, t.scope), events, groups)
+		if fault.Is(err, fault.CodeNotFound) || fault.Is(err, fault.CodeGone) {
+			return nil // the tenant was destroyed, and its trail with it
+		}
+		if err != nil {
 			t.mu.Lock()
 			t.waiting, t.covered, t.since = append(events, t.waiting...), append(groups, t.covered...), since
 			t.mu.Unlock()

@@ -123,3 +123,12 @@ func (j *Journal) All() []Hash {
 	}
 	return out
 }
+
+// Forget removes all marks of a tenant, which is being destroyed.
+func Forget(ctx context.Context, d *db.DB, tenant scope.Tenant) (err error) {
+	defer fault.Op(&err, "journal.Forget", tenant.ID)
+	return d.Write(scope.WithSystem(ctx), func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM journal_done WHERE tenant_id = $1", tenant.ID)
+		return err
+	})
+}

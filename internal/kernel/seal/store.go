@@ -26,9 +26,10 @@ type row struct {
 	version             int64
 	created, rotated    int64
 	renewed, destroyed  int64
+	bound               int32 // number that sealed values are bound to; the tenant's own, or that of the tenant whose archive it was made of
 }
 
-const selectRows = `SELECT tenant, service, tenant_key, data_keys, version, created, rotated, renewed, destroyed FROM seal_key`
+const selectRows = `SELECT tenant, service, tenant_key, data_keys, version, created, rotated, renewed, destroyed, bound FROM seal_key`
 
 func (k *Keys) rows(ctx context.Context, rest string, args ...any) (found []row, err error) {
 	err = k.deps.DB.Read(scope.WithSystem(ctx), func(ctx context.Context, q db.Querier) error {
@@ -37,6 +38,7 @@ func (k *Keys) rows(ctx context.Context, rest string, args ...any) (found []row,
 			found = append(found, row{
 				tenant: int32(r.Int64(0)), service: r.Text(1), tenantKey: bytes.Clone(r.Bytes(2)), dataKeys: bytes.Clone(r.Bytes(3)), //nolint:gosec // an int4
 				version: r.Int64(4), created: r.Int64(5), rotated: r.Int64(6), renewed: r.Int64(7), destroyed: r.Int64(8),
+				bound: int32(r.Int64(9)), //nolint:gosec // an int4
 			})
 			return nil
 		}, args...)
@@ -155,6 +157,9 @@ func (k *Keys) load(ctx context.Context, tenant int32) (_ *Key, err error) {
 	_, dataKeys, err := k.unwrap(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if r.bound != 0 {
+		tenant = r.bound
 	}
 	return newKey(tenant, dataKeys)
 }

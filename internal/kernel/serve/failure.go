@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -35,6 +36,12 @@ type problemDetail struct {
 	Column  int    `json:"column,omitempty"`
 }
 
+// elsewhere is in the chain of a fault of CodeElsewhere: the same request is answered below another address.
+type elsewhere interface {
+	error
+	BaseURL() string
+}
+
 // fail answers with err. Nothing of the answer may have left.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err error) {
 	code := fault.CodeOf(err)
@@ -46,6 +53,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err e
 	}
 	if code == fault.CodeUnauthenticated && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", `Bearer realm="ward"`)
+	}
+	if at, ok := errors.AsType[elsewhere](err); ok {
+		h.Set("Location", at.BaseURL()+r.URL.RequestURI())
 	}
 	if code == fault.CodeTooLarge {
 		h.Set("Connection", "close") // the rest of the body is not worth reading

@@ -98,6 +98,8 @@ func mapped(ctx context.Context, err error, writing bool) error {
 		return fault.Invalid("a text has a character that can't be stored").With(err)
 	case "54000", "54023":
 		return fault.TooLarge("more than the database can take at once").With(err)
+	case "WM001": // raised by the trigger that notes changes of a tenant which is being moved
+		return fault.Unavailable("the tenant is being moved").With(errors.Join(db.ErrMoved, err)).Retry(db.RetryAfter)
 	case "25006":
 		if writing { // a standby after a failover
 			return db.Unavailable(err)

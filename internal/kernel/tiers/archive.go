@@ -1,0 +1,531 @@
+package tiers
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"ward/internal/backend/db"
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/kernel/seal"
+	"ward/internal/kernel/tenancy"
+	"ward/internal/kernel/transfer"
+)
+
+// An archive is an age file of a zstd stream of a tar archive:
+//
+//	head.json            what this is, of which tenant, and the tables with their columns
+//	rows/TABLE/NNNNNN    rows, each with its length before it, as package transfer encodes them
+//	blobs/NNNNNN         a blob's content; its key and media type are in the manifest
+//	manifest.json        the size and SHA-256 of each entry, counts and hashes of the rows by table
+//
+// The manifest comes last; an archive without one was cut off.
+const (
+	archiveFormat  = "ward-tenant"
+	archiveVersion = 1
+	headName       = "head.json"
+	manifestName   = "manifest.json"
+)
+
+// Head is what an archive says about itself.
+type Head struct {
+	Format  string            `json:"format"`
+	Version int               `json:"version"`
+	Ward    string            `json:"ward"` // version of the program
+	Slug    string            `json:"slug"`
+	Name    string            `json:"name"`
+	Made    time.Time         `json:"made"`
+	Region  string            `json:"region,omitempty"`
+	Plan    string            `json:"plan,omitempty"`
+	Limits  map[string]int64  `json:"limits,omitempty"`
+	Setting json.RawMessage   `json:"settings"`
+	Tables  []*transfer.Table `json:"tables"`
+	Keys    seal.Portable     `json:"keys"` // that open what is sealed in the rows
+}
+
+// Entry is one file of an archive.
+type Entry struct {
+	Name      string `json:"name"`
+	Size      int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+	Key       string `json:"key,omitempty"`       // of a blob
+	MediaType string `json:"mediaType,omitempty"` // of a blob
+}
+
+// Manifest is what an archive must hold.
+type Manifest struct {
+	Tables  map[string]transfer.Count `json:"tables"`
+	Entries []Entry                   `json:"entries"`
+}
+
+// Rows is how many rows there are, of all tables.
+func (m Manifest) Rows() (n int64) {
+	for _, c := range m.Tables {
+		n += c.Rows
+	}
+	return n
+}
+
+// Blobs is how many blobs there are.
+func (m Manifest) Blobs() (n int) {
+	for _, e := range m.Entries {
+		if e.Key != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Recipients reads to whom an archive is encrypted: age's public keys (age1…), or else a passphrase.
+func Recipients(keys []string, passphrase string) ([]age.Recipient, error) {
+	var out []age.Recipient
+	for _, k := range keys {
+		parsed, err := age.ParseRecipients(strings.NewReader(k))
+		if err != nil {
+			return nil, fault.Invalid("a recipient is an age public key, such as age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+		}
+		out = append(out, parsed...)
+	}
+	if passphrase != "" {
+		if len(out) > 0 {
+			return nil, fault.Invalid("an archive is for recipients or under a passphrase, not both")
+		}
+		r, err := age.NewScryptRecipient(passphrase)
+		if err != nil {
+			return nil, fault.Invalid("the passphrase can't be used: %s", err)
+		}
+		return []age.Recipient{r}, nil
+	}
+	if len(out) == 0 {
+		return nil, fault.Invalid("say who may open the archive: a recipient's age key, or a passphrase")
+	}
+	return out, nil
+}
+
+// Identities reads who opens an archive: the text of age key files (AGE-SECRET-KEY-…), or a passphrase.
+func Identities(keys, passphrase string) ([]age.Identity, error) {
+	if passphrase != "" {
+		i, err := age.NewScryptIdentity(passphrase)
+		if err != nil {
+			return nil, fault.Invalid("the passphrase can't be used: %s", err)
+		}
+		return []age.Identity{i}, nil
+	}
+	if keys == "" {
+		return nil, fault.Invalid("say how the archive opens: an age key file, or the passphrase")
+	}
+	ids, err := age.ParseIdentities(strings.NewReader(keys))
+	if err != nil {
+		return nil, fault.Invalid("that is no age key file: it holds lines that begin with AGE-SECRET-KEY-")
+	}
+	return ids, nil
+}
+
+// archiver writes an archive.
+type archiver struct {
+	tar      *tar.Writer
+	manifest Manifest
+	made     time.Time
+}
+
+func (a *archiver) header(name string, size int64) error {
+	return a.tar.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: size, ModTime: a.made, Format: tar.FormatPAX})
+}
+
+func (a *archiver) put(e Entry, body []byte) error {
+	sum := sha256.Sum256(body)
+	e.Size, e.SHA256 = int64(len(body)), hex.EncodeToString(sum[:])
+	if err := a.header(e.Name, e.Size); err != nil {
+		return err
+	}
+	_, err := a.tar.Write(body)
+	a.manifest.Entries = append(a.manifest.Entries, e)
+	return err
+}
+
+func (a *archiver) stream(e Entry, r io.Reader, size int64) error {
+	if err := a.header(e.Name, size); err != nil {
+		return err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(a.tar, h), r); err != nil {
+		return err
+	}
+	e.Size, e.SHA256 = size, hex.EncodeToString(h.Sum(nil))
+	a.manifest.Entries = append(a.manifest.Entries, e)
+	return nil
+}
+
+const packSize = 4 << 20
+
+// Export writes the tenant's archive: all its rows as one moment has them, and its blobs. progress may be nil.
+func (s *Service) Export(ctx context.Context, slug string, w io.Writer, to []age.Recipient, progress func(Progress)) (m Manifest, err error) {
+	defer fault.Op(&err, "tiers.Export", slug)
+	t, err := s.deps.Directory.Get(ctx, slug)
+	if err == nil {
+		err = s.here(t)
+	}
+	if err != nil {
+		return m, err
+	}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	ctx = within(ctx, t.Tenant)
+	tables, err := transfer.Tables(ctx, s.deps.DB)
+	if err != nil {
+		return m, err
+	}
+	tables = slices.DeleteFunc(tables, func(t *transfer.Table) bool { return slices.Contains(s.deps.LeaveOut, t.Name) })
+	keys, err := s.deps.Keys.Take(ctx, t.ID)
+	if err != nil {
+		return m, err
+	}
+	sealed, err := age.Encrypt(w, to...)
+	if err != nil {
+		return m, fault.Internal("the archive can't be begun").With(err)
+	}
+	packed, err := zstd.NewWriter(sealed, zstd.WithEncoderConcurrency(2))
+	if err != nil {
+		return m, fault.Internal("the archive can't be begun").With(err)
+	}
+	a := &archiver{tar: tar.NewWriter(packed), made: s.deps.Clock.Now().UTC().Truncate(time.Second), manifest: Manifest{Tables: map[string]transfer.Count{}}}
+	head, err := json.MarshalIndent(Head{
+		Format: archiveFormat, Version: archiveVersion, Ward: s.deps.Version, Slug: t.Slug, Name: t.Name, Made: a.made, Region: t.Region, Plan: t.Plan, Limits: t.Limits,
+		Setting: json.RawMessage(t.Settings.JSON()), Tables: tables, Keys: keys,
+	}, "", " ")
+	if err != nil {
+		return m, fault.Internal("the archive's head can't be written").With(err)
+	}
+	err = a.put(Entry{Name: headName}, head)
+	if err == nil {
+		err = s.exportRows(ctx, a, tables, progress)
+	}
+	if err == nil {
+		err = s.exportBlobs(ctx, a, progress)
+	}
+	if err != nil {
+		return m, err
+	}
+	text, err := json.MarshalIndent(a.manifest, "", " ")
+	if err != nil {
+		return m, fault.Internal("the manifest can't be written").With(err)
+	}
+	if err = a.header(manifestName, int64(len(text))); err == nil {
+		_, err = a.tar.Write(text)
+	}
+	return a.manifest, errors.Join(err, a.tar.Close(), packed.Close(), sealed.Close())
+}
+
+func (s *Service) exportRows(ctx context.Context, a *archiver, tables []*transfer.Table, progress func(Progress)) error {
+	var (
+		pack  []byte
+		table string
+		parts int
+		rows  int64
+	)
+	flush := func() error {
+		if len(pack) == 0 {
+			return nil
+		}
+		parts++
+		err := a.put(Entry{Name: fmt.Sprintf("rows/%s/%06d", table, parts)}, pack)
+		pack = pack[:0]
+		return err
+	}
+	err := transfer.Export(ctx, s.deps.DB, tables, func(b *transfer.Batch) error {
+		if b.Table.Name != table {
+			if err := flush(); err != nil {
+				return err
+			}
+			table, parts = b.Table.Name, 0
+		}
+		c := a.manifest.Tables[table]
+		c.Add(b)
+		a.manifest.Tables[table] = c
+		rows += int64(b.Rows)
+		progress(Progress{Phase: "exporting", Done: rows})
+		if pack = transfer.Pack(pack, b); len(pack) >= packSize {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+func (s *Service) exportBlobs(ctx context.Context, a *archiver, progress func(Progress)) error {
+	n := 0
+	for b, err := range s.deps.Blobs.List(ctx, "", "") {
+		if err != nil {
+			return err
+		}
+		r, info, err := s.deps.Blobs.Get(ctx, b.Key)
+		if fault.Is(err, fault.CodeNotFound) { // it was deleted meanwhile
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n++
+		err = a.stream(Entry{Name: fmt.Sprintf("blobs/%06d", n), Key: b.Key, MediaType: info.MediaType}, r, info.Size)
+		if err = errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+		progress(Progress{Phase: "exporting blobs", Done: int64(n)})
+	}
+	return nil
+}
+
+// Admission is how an archive's tenant comes in.
+type Admission struct {
+	Slug string // "" is the archive's
+	Tier string // "" is pooled
+	Home string // URL of its database; "" is the system's own
+}
+
+const mostHead = 64 << 20 // bytes of the head, or of the manifest
+
+// Import makes a tenant of an archive. The archive is read twice: it is verified whole before the first row is written, and the rows are counted and hashed again where they
+// are then. Until all is well the tenant is one that is being deleted, so that an import that fails or dies leaves nothing. progress may be nil.
+//
+// Errors: Unprocessable for an archive that is damaged, cut off, of another version, or does not open; Conflict when the slug is taken.
+func (s *Service) Import(ctx context.Context, archive io.ReadSeeker, by []age.Identity, as Admission, progress func(Progress)) (t tenancy.Tenant, m Manifest, err error) {
+	defer fault.Op(&err, "tiers.Import", as.Slug)
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	head, m, err := s.verify(ctx, archive, by, progress)
+	if err != nil {
+		return t, m, err
+	}
+	if as.Slug == "" {
+		as.Slug = head.Slug
+	}
+	settings, err := tenancy.ParseSettings(string(head.Setting))
+	if err != nil {
+		return t, m, fault.Unprocessable("the archive's settings are of another version of Ward").With(err)
+	}
+	if as.Home != "" && as.Tier == "" {
+		as.Tier = tenancy.Database
+	}
+	t, err = s.deps.Directory.Add(ctx, as.Slug, tenancy.Terms{
+		Name: head.Name, Settings: settings, Region: head.Region, Plan: head.Plan, Limits: head.Limits, Tier: as.Tier, Home: as.Home,
+		Due: s.deps.Clock.Now().Add(importMost),
+	})
+	if err != nil {
+		return t, m, err
+	}
+	inside := within(ctx, t.Tenant)
+	err = s.fill(inside, archive, by, head, m, progress)
+	if err == nil {
+		err = s.deps.Directory.Change(ctx, t.Slug, func(t *tenancy.Tenant) error {
+			t.Status, t.Due = tenancy.Active, time.Time{}
+			return nil
+		})
+	}
+	if err != nil {
+		settled := context.WithoutCancel(ctx)
+		undo := s.deps.Directory.Change(settled, t.Slug, func(t *tenancy.Tenant) error { t.Due = s.deps.Clock.Now(); return nil })
+		if undo == nil {
+			undo = s.Destroy(settled, t.Slug)
+		}
+		return tenancy.Tenant{}, m, errors.Join(err, undo)
+	}
+	t.Status, t.Due = tenancy.Active, time.Time{}
+	return t, m, nil
+}
+
+// importMost is the longest import: a tenant that is not whole by then is destroyed.
+const importMost = 24 * time.Hour
+
+func damaged(format string, args ...any) error {
+	return fault.Unprocessable("the archive is damaged: %s", fmt.Sprintf(format, args...))
+}
+
+// read gives the entries of an archive, in order.
+func read(archive io.ReadSeeker, by []age.Identity, each func(name string, size int64, r io.Reader) error) error {
+	if _, err := archive.Seek(0, io.SeekStart); err != nil {
+		return fault.Internal("the archive can't be read from its beginning").With(err)
+	}
+	opened, err := age.Decrypt(archive, by...)
+	if none, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+		return fault.Unprocessable("the archive does not open by this key or passphrase").With(none)
+	}
+	if err != nil {
+		return fault.Unprocessable("this is no archive of a tenant, or its beginning is damaged").With(err)
+	}
+	unpacked, err := zstd.NewReader(opened, zstd.WithDecoderMaxWindow(64<<20))
+	if err != nil {
+		return damaged("it can't be unpacked")
+	}
+	defer unpacked.Close()
+	files := tar.NewReader(unpacked)
+	for {
+		h, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			// All of it must be authentic, also what nobody looks at.
+			if _, err := io.Copy(io.Discard, unpacked); err != nil {
+				return damaged("its end is not as it was written")
+			}
+			return nil
+		}
+		if err != nil {
+			return damaged("it is not as it was written, or it was cut off")
+		}
+		if err := each(h.Name, h.Size, files); err != nil {
+			return err
+		}
+	}
+}
+
+// verify reads an archive whole, and holds it against its manifest.
+func (s *Service) verify(ctx context.Context, archive io.ReadSeeker, by []age.Identity, progress func(Progress)) (head Head, m Manifest, err error) {
+	var found []Entry
+	whole, begun := false, false
+	err = read(archive, by, func(name string, size int64, r io.Reader) error {
+		if err := ctx.Err(); err != nil {
+			return fault.Canceled("the import was given up").With(err)
+		}
+		if whole {
+			return damaged("something follows its manifest")
+		}
+		if name == headName || name == manifestName {
+			text, err := io.ReadAll(io.LimitReader(r, mostHead))
+			if err != nil {
+				return damaged("%s is not as it was written", name)
+			}
+			if name == manifestName {
+				whole = true
+				if json.Unmarshal(text, &m) != nil {
+					return damaged("its manifest can't be read")
+				}
+				return nil
+			}
+			begun = true
+			if json.Unmarshal(text, &head) != nil || head.Format != archiveFormat {
+				return fault.Unprocessable("this is no archive of a tenant")
+			}
+			if head.Version != archiveVersion {
+				return fault.Unprocessable("the archive has the version %d, this Ward reads %d", head.Version, archiveVersion)
+			}
+			sum := sha256.Sum256(text)
+			found = append(found, Entry{Name: name, Size: int64(len(text)), SHA256: hex.EncodeToString(sum[:])})
+			return nil
+		}
+		if !begun {
+			return fault.Unprocessable("this is no archive of a tenant")
+		}
+		h := sha256.New()
+		n, err := io.Copy(h, r)
+		if err != nil || n != size {
+			return damaged("%s is not as it was written", name)
+		}
+		found = append(found, Entry{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))})
+		progress(Progress{Phase: "verifying", Done: int64(len(found))})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return head, m, err
+	case !whole:
+		return head, m, damaged("it has no manifest, so it was cut off")
+	case len(found) != len(m.Entries):
+		return head, m, damaged("it has %d entries, its manifest %d", len(found), len(m.Entries))
+	}
+	for i, e := range m.Entries {
+		if f := found[i]; f.Name != e.Name || f.Size != e.Size || f.SHA256 != e.SHA256 {
+			return head, m, damaged("%s is not what its manifest says", e.Name)
+		}
+	}
+	return head, m, nil
+}
+
+// fill puts an archive's rows and blobs into a tenant that has none, and compares.
+func (s *Service) fill(ctx context.Context, archive io.ReadSeeker, by []age.Identity, head Head, m Manifest, progress func(Progress)) error {
+	sc, _ := scope.From(ctx)
+	// First: who asks for a tenant's database finds it keys, or makes some.
+	if err := s.deps.Keys.Give(ctx, sc.Tenant.ID, head.Keys); err != nil {
+		return err
+	}
+	here, err := transfer.Fits(ctx, s.deps.DB, head.Tables)
+	if err != nil {
+		return err
+	}
+	empty, err := transfer.Empty(ctx, s.deps.DB)
+	if err == nil && !empty {
+		err = fault.Conflict("that database holds a tenant of the same number, which may be another Ward's: name another database")
+	}
+	if err != nil {
+		return err
+	}
+	tables, blobs := map[string]*transfer.Table{}, map[string]Entry{}
+	for _, t := range head.Tables {
+		tables[t.Name] = t
+	}
+	for _, e := range m.Entries {
+		if e.Key != "" {
+			blobs[e.Name] = e
+		}
+	}
+	rows, total := int64(0), m.Rows()
+	err = read(archive, by, func(name string, size int64, r io.Reader) error {
+		kind, rest, _ := strings.Cut(name, "/")
+		switch kind {
+		case "rows":
+			table, _, _ := strings.Cut(rest, "/")
+			t := tables[table]
+			if t == nil {
+				return damaged("it has rows of a table that its head does not name")
+			}
+			text, err := io.ReadAll(r)
+			if err != nil {
+				return damaged("%s is not as it was written", name)
+			}
+			b, err := transfer.Unpack(t, text)
+			if err != nil {
+				return err
+			}
+			rows += int64(b.Rows)
+			progress(Progress{"importing", rows, total})
+			return s.load(ctx, here[table], b)
+		case "blobs":
+			_, err := s.deps.Blobs.Put(ctx, blobs[name].Key, blobs[name].MediaType, r, size)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	progress(Progress{"comparing", total, total})
+	counts, err := transfer.Digest(ctx, s.deps.DB)
+	if err != nil {
+		return err
+	}
+	for name, c := range counts {
+		if m.Tables[name] != c {
+			return fault.Internal("the table %s has %d rows after the import, the archive %d, or they differ", name, c.Rows, m.Tables[name].Rows)
+		}
+	}
+	return nil
+}
+
+// load inserts a batch in one transaction.
+func (s *Service) load(ctx context.Context, to *transfer.Table, b *transfer.Batch) error {
+	return s.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error { return transfer.Load(ctx, tx, to, b, false) })
+}
