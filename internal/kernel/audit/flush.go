@@ -28,7 +28,7 @@ func (t *trail) flush(ctx context.Context) (err error) {
 			return nil
 		}
 		since := t.since
-		t.waiting, t.covered = nil, t.covered[len(groups):]
+		t.waiting, t.covered, t.usual = nil, t.covered[len(groups):], min(len(events), mostInGroup)
 		t.since = t.log.deps.Clock.Now()
 		t.mu.Unlock()
 		err := t.save(scope.With(ctx, t.scope), events, groups)

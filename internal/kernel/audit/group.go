@@ -236,12 +236,13 @@ func indexKey(kind, id string) int64 {
 // indexKeys are the keys under which the events are found, each once.
 func indexKeys(events []Event) []int64 {
 	var keys []int64
-	seen := make(map[string]bool, 4)
+	type named struct{ kind, id string }
+	seen := make(map[named]bool, 4)
 	add := func(kind, id string) {
-		if id == "" || seen[kind+id] {
+		if id == "" || seen[named{kind, id}] {
 			return
 		}
-		seen[kind+id] = true
+		seen[named{kind, id}] = true
 		keys = append(keys, indexKey(kind, id))
 	}
 	for i := range events {

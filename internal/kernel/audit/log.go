@@ -65,6 +65,7 @@ type trail struct {
 
 	mu      sync.Mutex
 	waiting []Event
+	usual   int       // how many the last flush took: the room that the next is given
 	since   time.Time // when the oldest of what waits came
 	covered []covered // groups that are committed and in no link yet
 
@@ -202,6 +203,9 @@ func (l *Log) note(ctx context.Context, e Event) (*trail, time.Duration, error) 
 	if len(t.waiting) == 0 && len(t.covered) == 0 {
 		t.since = now
 	}
+	if t.waiting == nil {
+		t.waiting = make([]Event, 0, t.usual)
+	}
 	t.waiting = append(t.waiting, e)
 	return t, now.Sub(t.since), nil
 }
@@ -256,12 +260,13 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 		keys, keyAt, keyLane, keyNumber []int64
 		millis                          = now.UnixMilli()
 	)
+	addresses := map[string]string{} // to their commitments
 	for len(events) > 0 {
 		n := min(len(events), mostInGroup)
 		part := events[:n]
 		events = events[n:]
 		for i := range part {
-			t.commit(&part[i])
+			t.commit(&part[i], addresses)
 		}
 		g := group{place: place{at: millis, lane: t.log.lane, number: t.log.number.Add(1)}, body: encodeGroup(millis, part)}
 		out = append(out, covered{place: g.place, digest: g.digest(t.tenant)})
@@ -281,13 +286,18 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 }
 
 // commit replaces what may be about somebody by commitments, and bounds what callers give.
-func (t *trail) commit(e *Event) {
+func (t *trail) commit(e *Event, addresses map[string]string) {
 	if e.sealed {
 		return
 	}
 	e.sealed = true
 	e.Query = t.salt.commitQuery(e.Query, t.log.deps.Parameter)
-	e.Address = t.salt.commit("address", e.Address)
+	committed, known := addresses[e.Address]
+	if !known {
+		committed = t.salt.commit("address", e.Address)
+		addresses[e.Address] = committed
+	}
+	e.Address = committed
 	if len(e.Detail) > 100 {
 		e.Detail = e.Detail[:100]
 	}
