@@ -110,11 +110,13 @@ func begin(t *testing.T, slug, token string, apps ...*app.App) *load {
 
 func (l *load) client(n int) {
 	at := l.apps[n%len(l.apps)]
+	pace := time.NewTicker(25 * time.Millisecond) // the machine has the move to do besides
+	defer pace.Stop()
 	for i := 0; ; i++ {
 		select {
 		case <-l.stop:
 			return
-		default:
+		case <-pace.C:
 		}
 		path := fmt.Sprintf("Patient/load-%d-%d", n, i%20)
 		text := fmt.Sprintf("Nr%dx%d", n, i)
