@@ -131,6 +131,14 @@ func TestRun_AuditLog(t *testing.T) {
 	for _, want := range []string{"Observation/b", "Patient/a"} {
 		must(want, "audit", "query", "--tenant=demo", "--patient=a", "--action=create")
 	}
+	must("", "tenant", "set", "demo", `{"referentialIntegrity":true}`)
+	must("", "tenant", "suspend", "demo")
+	token := strings.TrimSpace(must("ward_demo_", "token", "create", "--tenant=demo", "--role=clinician"))
+	if said := must("token clinician", "audit", "query", "--tenant=demo"); !strings.Contains(said, "settings") || !strings.Contains(said, "status suspended") || strings.Contains(said, token) {
+		t.Errorf("the log says %s", said)
+	}
+	must("", "token", "revoke", strings.Fields(strings.Split(must("clinician", "token", "list", "--tenant=demo"), "\n")[1])[0])
+	must("revoke", "audit", "query", "--action=revoke")
 	must("The chain proves.", "audit", "verify", "--tenant=demo")
 	must("The chain proves.", "audit", "verify")
 	out := filepath.Join(dir, "a.ndjson")

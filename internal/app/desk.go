@@ -87,11 +87,17 @@ func (d *localDesk) ListTenants(ctx context.Context) ([]tenancy.Tenant, error) {
 }
 
 func (d *localDesk) SetTenantStatus(ctx context.Context, slug, status string) error {
-	return d.app.Tenants.SetStatus(ctx, slug, status)
+	if err := d.app.Tenants.SetStatus(ctx, slug, status); err != nil {
+		return err
+	}
+	return d.noted(ctx, slug, audit.Event{Action: audit.Setting, Type: "tenant", Detail: "status " + status})
 }
 
 func (d *localDesk) SetTenantSettings(ctx context.Context, slug string, s tenancy.Settings) error {
-	return d.app.Tenants.SetSettings(ctx, slug, s)
+	if err := d.app.Tenants.SetSettings(ctx, slug, s); err != nil {
+		return err
+	}
+	return d.noted(ctx, slug, audit.Event{Action: audit.Setting, Type: "tenant", Detail: "settings"})
 }
 
 func (d *localDesk) tenant(ctx context.Context, slug string) (scope.Tenant, error) {
@@ -107,7 +113,11 @@ func (d *localDesk) CreateToken(ctx context.Context, tenant, role, name string, 
 	if err != nil {
 		return "", identity.Token{}, err
 	}
-	return d.app.Tokens.Create(ctx, t, role, name, lifetime)
+	secret, token, err := d.app.Tokens.Create(ctx, t, role, name, lifetime)
+	if err != nil {
+		return "", identity.Token{}, err
+	}
+	return secret, token, d.noted(ctx, tenant, audit.Event{Action: audit.Grant, Type: "token", ID: token.ID, Detail: "token " + role})
 }
 
 func (d *localDesk) ListTokens(ctx context.Context, tenant string) ([]identity.Token, error) {
@@ -119,7 +129,10 @@ func (d *localDesk) ListTokens(ctx context.Context, tenant string) ([]identity.T
 }
 
 func (d *localDesk) RevokeToken(ctx context.Context, id string) error {
-	return d.app.Tokens.Revoke(ctx, id)
+	if err := d.app.Tokens.Revoke(ctx, id); err != nil {
+		return err
+	}
+	return d.noted(ctx, "", audit.Event{Action: audit.Revoke, Type: "token", ID: id, Detail: "token"})
 }
 
 func (d *localDesk) Import(ctx context.Context, slug string, sources []ImportSource, o ImportOptions) (ImportReport, error) {

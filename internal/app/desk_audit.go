@@ -42,6 +42,15 @@ func (d *localDesk) logOf(ctx context.Context, slug string) (context.Context, er
 	return d.within(ctx, slug)
 }
 
+// noted records what was done in the system's database, in the log of the tenant that it was about.
+func (d *localDesk) noted(ctx context.Context, slug string, e audit.Event) error {
+	ctx, err := d.logOf(ctx, slug)
+	if err != nil {
+		return err
+	}
+	return d.app.Audit.Record(ctx, e)
+}
+
 func (d *localDesk) AuditQuery(ctx context.Context, slug string, q audit.Query) (page AuditPage, err error) {
 	if ctx, err = d.logOf(ctx, slug); err != nil {
 		return page, err
