@@ -19,7 +19,7 @@ import (
 // calendarEvents makes the events' service on top of the records.
 func (a *App) calendarEvents() *events.Service {
 	c := cohorts{records: a.Records, tenants: a.Tenants}
-	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Audit: a.Audit, Cohort: c.members, Visible: c.visible})
+	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible})
 }
 
 // cohorts finds subscribers of calendars in the records, as whoever asks may see them.

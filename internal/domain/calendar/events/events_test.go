@@ -40,9 +40,9 @@ func newWorld(t *testing.T, d *db.DB, c *cache.Cache) *world {
 	t.Helper()
 	dbtest.Migrate(t, d, "calendar", Migrations())
 	w := &world{t: t, db: d, who: scope.Principal{ID: "user/1", Role: access.FrontDesk, Person: "Practitioner/desk"}}
-	w.ctx = scope.WithTenant(t.Context(), scope.Tenant{ID: 4000 + lastTenant.Add(1), Slug: "test"})
+	w.fresh()
 	w.Service = New(Deps{
-		DB: d, Cache: c, Keys: sealtest.Keys(t, d),
+		DB: d, Cache: c, Keys: sealtest.Keys(t, d), Clock: clock.System(),
 		Cohort: func(_ context.Context, kind, value string, _ int) ([]string, error) {
 			if kind == "group" && value == "7" {
 				return []string{"Patient/1", "Patient/2", "Patient/3"}, nil
@@ -65,6 +65,11 @@ func newWorld(t *testing.T, d *db.DB, c *cache.Cache) *world {
 		})
 	}
 	return w
+}
+
+// fresh makes the world another tenant's.
+func (w *world) fresh() {
+	w.ctx = scope.WithTenant(w.t.Context(), scope.Tenant{ID: 4000 + lastTenant.Add(1), Slug: "test"})
 }
 
 // each runs a test on both databases, with a cache and without one.
@@ -357,7 +362,7 @@ func TestTenants_SeeTheirOwn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		id := w.event("2026-03-10T09:00:00", "2026-03-10T10:00:00", "UTC", "")
 		w.want(march, "2026-03-10T09:00:00")
-		w.ctx = scope.WithTenant(t.Context(), scope.Tenant{ID: 4000 + lastTenant.Add(1), Slug: "other"})
+		w.fresh()
 		w.want(march, "")
 		w.do(404, "GET", "events/"+id, "")
 	})

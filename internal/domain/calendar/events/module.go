@@ -9,6 +9,7 @@ import (
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
+	"ward/internal/base/clock"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/module"
@@ -43,6 +44,7 @@ type Deps struct {
 	DB    *db.DB
 	Cache *cache.Cache // nil: every window is read from the database
 	Keys  Keys
+	Clock clock.Clock
 	Audit Audit // nil: nothing is recorded
 
 	// Cohort gives the subscribers of a cohort that the caller may see: kind is group, panel, organization or search, value the id, the
@@ -99,5 +101,13 @@ func (s *Service) Module() module.Module {
 			Objective: module.Objective{Percentile: 0.95, Latency: r.latency}, Summary: r.summary, Handler: r.handle,
 		})
 	}
+	exchange := module.Route{
+		Method: "GET", Pattern: base + "events.ics", Target: module.API, Lane: module.Background, Permission: read, BodyLimit: 1 << 20,
+		Objective: module.Objective{Percentile: 0.95, Latency: 5 * time.Second}, Summary: "A calendar as iCalendar", Handler: s.handleExport,
+	}
+	m.Routes = append(m.Routes, exchange)
+	exchange.Method, exchange.Pattern, exchange.Permission, exchange.BodyLimit = "POST", base+"import", write, importLimit
+	exchange.Summary, exchange.Handler = "Import an iCalendar file, all or nothing", s.handleImport
+	m.Routes = append(m.Routes, exchange)
 	return m
 }
