@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ward/internal/backend/db"
 	"ward/internal/backend/db/dbtest"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar"
@@ -388,5 +390,34 @@ func TestPublish_SmartSchedulingLinks(t *testing.T) {
 		first := get(manifest.Output[2].URL[strings.Index(manifest.Output[2].URL, "/calendar"):])
 		c.must(t, 304, "", "GET", manifest.Output[2].URL[strings.Index(manifest.Output[2].URL, "/calendar"):], "", "If-None-Match", first.header.Get("ETag"))
 		c.must(t, 404, "", "GET", "/calendar/slots/slots-2020-01-01.ndjson", "")
+	})
+}
+
+// TestReminders_SurviveRestarts: a process that dies with a reminder in its hands, sent or not, leaves it to the next one after its lease.
+func TestReminders_SurviveRestarts(t *testing.T) {
+	t.Parallel()
+	eachClinic(t, func(t *testing.T, c *clinic) {
+		c.must(t, 200, "frontdesk", "POST", book, ask(tuesday9, "Patient/p1"))
+		c.clock.Set(time.Date(2026, 1, 5, 22, 0, 0, 0, time.UTC)) // 17:00 on the day before
+		// It took the reminder and died.
+		taken := int64(0)
+		err := c.db.Write(c.ctx, func(ctx context.Context, tx db.Tx) (err error) {
+			taken, err = tx.Exec(ctx, `UPDATE calendar_reminder SET state = 2, lease = $1, attempts = 1 WHERE state = 1 AND due <= $2`,
+				c.clock.Now().Unix()+120, c.clock.Now().Unix())
+			return err
+		})
+		if err != nil || taken != 1 {
+			t.Fatal(taken, err)
+		}
+		c.turn(t)
+		if sent := c.sent.take(); len(sent) != 0 {
+			t.Errorf("sent while another process has it: %+v", sent)
+		}
+		c.clock.Advance(2 * time.Minute)
+		c.turn(t)
+		c.turn(t)
+		if sent := c.sent.take(); len(sent) != 1 || sent[0].Channel != "sms" || sent[0].To != "+15185550100" {
+			t.Errorf("sent %+v", sent)
+		}
 	})
 }
