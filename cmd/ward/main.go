@@ -40,6 +40,7 @@ type cli struct {
 	Migrate    migrateCmd    `cmd:"" help:"Bring the databases up to date."`
 	Doctor     doctorCmd     `cmd:"" help:"Check every backend and say what is wrong."`
 	Deadletter deadletterCmd `cmd:"" help:"List, replay and discard events that could not be handled."`
+	Seal       sealCmd       `cmd:"" help:"Look after the keys that tenants' data are encrypted with."`
 	Calendar   calendarCmd   `cmd:"" help:"Compute with calendars."`
 	Load       loadCmd       `cmd:"" help:"Measure a running server beside the limits of the machine."`
 	Hash       hashCmd       `cmd:"" name:"hash-passwords" hidden:"" help:"Compute password hashes for another process of this program."`

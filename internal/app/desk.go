@@ -52,6 +52,12 @@ type Desk interface {
 	AuditQuery(ctx context.Context, tenant string, q audit.Query) (AuditPage, error)
 	AuditVerify(ctx context.Context, tenant string, keys [][]byte) (AuditReport, error)
 
+	// ListKeys tells the state of all tenants' keys, 0 the system's.
+	ListKeys(ctx context.Context) ([]KeyState, error)
+	// ActOnKeys rotates a tenant's key ("rotate"), adds a data key ("renew"), or has the present key service wrap all that the former did ("rewrap", for all
+	// tenants). It says how many tenants' keys were changed.
+	ActOnKeys(ctx context.Context, act, tenant string) (int, error)
+
 	Close(ctx context.Context) error
 }
 
@@ -228,6 +234,7 @@ func (a *App) controlMux() *http.ServeMux {
 	})
 	d.clientOperations(mux)
 	auditControl(mux, d)
+	d.keyOperations(mux)
 	operation(mux, "dead-list", func(ctx context.Context, in deadWire) ([]outbox.DeadEvent, error) {
 		return d.DeadLetters(ctx, in.Tenant, in.Consumer, in.Limit)
 	})
