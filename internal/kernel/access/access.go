@@ -84,8 +84,22 @@ func Allows(role, permission string) bool {
 }
 
 // Permits says whether the principal has the permission: by its role, or because a tenant let an operator read on somebody's behalf.
+// SMART scopes are about records and what is made of them: whoever's token is narrowed by scopes has none of the permissions that no scope
+// can name, however much its role may.
 func Permits(p *scope.Principal, permission string) bool {
+	if p.Scopes != "" && beyondScopes(permission) {
+		return false
+	}
 	return Allows(p.Role, permission) || p.Role == Operator && p.OnBehalfOf != "" && permission == RecordsRead
+}
+
+// beyondScopes says whether no SMART scope can stand for the permission.
+func beyondScopes(permission string) bool {
+	switch permission {
+	case TenantManage, SystemManage, AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter, CalendarManage:
+		return true
+	}
+	return false
 }
 
 // Require returns fault.Denied, naming the permission and the role, unless the scope's principal has the permission;

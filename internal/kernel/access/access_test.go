@@ -52,6 +52,30 @@ func TestAllows_EveryTenantRoleIsInTheTableAndNoneRunsTheSystem(t *testing.T) {
 	}
 }
 
+// TestPermits_ScopesNarrowTheRole: what an app was let do with records does not let it run the tenant in its user's name.
+func TestPermits_ScopesNarrowTheRole(t *testing.T) {
+	t.Parallel()
+	ofRecords := []string{
+		access.RecordsRead, access.RecordsWrite, access.RecordsDelete, access.RecordsBatch, access.RecordsConfig,
+		access.CalendarRead, access.CalendarWrite, access.CalendarBook, access.CalendarOverbook,
+	}
+	for _, role := range access.TenantRoles() {
+		for _, permission := range access.Permissions() {
+			p := scope.Principal{ID: "user/1", Role: role}
+			has := access.Allows(role, permission)
+			if access.Permits(&p, permission) != has {
+				t.Errorf("%s %s: %v", role, permission, !has)
+			}
+			for _, scopes := range []string{"openid", "user/*.cruds", "system/*.cruds openid"} {
+				p.Scopes = scopes
+				if want := has && slices.Contains(ofRecords, permission); access.Permits(&p, permission) != want {
+					t.Errorf("%s %s with the scopes %s: %v", role, permission, scopes, !want)
+				}
+			}
+		}
+	}
+}
+
 func TestRequire(t *testing.T) {
 	t.Parallel()
 	if err := access.Require(t.Context(), access.RecordsRead); !fault.Is(err, fault.CodeUnauthenticated) {

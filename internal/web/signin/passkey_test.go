@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -201,6 +202,32 @@ func TestPasskey_MadeAndShown(t *testing.T) {
 			}
 			only.want(only.get("/t/north/account"), 200, "/t/north/account")
 		}
+	})
+}
+
+// TestPasskey_IsShownAgain: the passkey of the sign-in long ago does not make a password alone a fresh second factor.
+func TestPasskey_IsShownAgain(t *testing.T) {
+	onEach(t, func(s *site) {
+		s.plant("ada@example.org", access.Clinician)
+		device := s.authenticator()
+		b := s.signIn("ada@example.org")
+		b.want(b.post("/t/north/account/protect"), 200, "/t/north/second-factor", "Make a passkey")
+		var asked creation
+		if p := b.json("POST", "/t/north/second-factor/passkey/ask", "", struct{}{}, &asked); p.status != 200 {
+			s.Fatal(p)
+		}
+		if p := b.json("POST", "/t/north/second-factor/passkey", "", map[string]any{"name": "My phone", "credential": device.create(asked)}, nil); p.status != 200 {
+			s.Fatal(p)
+		}
+		b = s.browser()
+		b.want(b.post("/t/north/signin", "email", "ada@example.org", "password", good), 200, "/t/north/second-factor", "Use a passkey")
+		if p := b.show(device); p.status != 200 {
+			s.Fatal(p)
+		}
+		s.now.Advance(11 * time.Minute)
+		b.want(b.post("/t/north/account/codes"), 200, "/t/north/second-factor", "Use a passkey") // no longer fresh
+		b.want(b.post("/t/north/signin", "email", "ada@example.org", "password", good), 200, "/t/north/second-factor", "Use a passkey")
+		b.want(b.post("/t/north/account/codes"), 200, "/t/north/second-factor", "Use a passkey")
 	})
 }
 

@@ -95,7 +95,7 @@ func (p *People) Password(ctx context.Context, w http.ResponseWriter, r *http.Re
 		p.rehash(ctx, who, password)
 	}
 	a := Attempt{PersonID: who.ID, Methods: []string{ByPassword}, Back: back}
-	if old, err := p.Attempt(ctx, r); err == nil && old.PersonID == who.ID && slices.Contains(old.Methods, ByPasskey) {
+	if old, err := p.Attempt(ctx, r); err == nil && !old.data.StepUp && old.PersonID == who.ID && slices.Contains(old.Methods, ByPasskey) {
 		a.Methods, a.Back = append(a.Methods, old.Methods...), old.Back // the passkey came first
 	}
 	if err := p.begin(ctx, w, r, &a); err != nil {
