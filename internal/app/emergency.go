@@ -25,7 +25,8 @@ func (a *App) buildEmergency() {
 		DB: a.Backends.DB, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Notify: a.notifyPrivacy,
 		Factor: func(r *http.Request, within time.Duration) bool {
 			s, ok := a.Sessions.FromRequest(r)
-			return ok && s.FreshSecondFactor(within)
+			asks, _ := scope.From(r.Context()) // by a token perhaps, beside somebody else's cookie
+			return ok && s.Principal().ID == asks.Principal.ID && s.FreshSecondFactor(within)
 		},
 		Announce: func(ctx context.Context, tx db.Tx, events ...module.Event) error {
 			return a.Outbox.Enqueue(ctx, tx, events...)

@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,6 +207,58 @@ func TestOperators_ATenantLetsOneIn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBreakGlass_TheSecondFactorIsWhoAsks: a token does not borrow the second factor of the cookie beside it.
+func TestBreakGlass_TheSecondFactorIsWhoAsks(t *testing.T) {
+	t.Parallel()
+	a := started(t, embedded(t))
+	tenant, err := a.Tenants.Create(t.Context(), "general", "", tenancy.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := scope.WithTenant(t.Context(), tenant.Tenant)
+	if err := a.People.Plant(ctx, people.Invitation{Email: "ada@example.org", Role: access.Clinician}, "a long enough passphrase", "JBSWY3DPEHPK3PXP"); err != nil {
+		t.Fatal(err)
+	}
+	ada, err := a.People.ByEmail(ctx, "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := a.Tokens.Create(t.Context(), tenant.Tenant, access.Clinician, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := func(token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+a.Addr()+"/t/general/break-glass", strings.NewReader(`{"patient":"p1","reason":"found unconscious in the hall"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if err := a.Sessions.Begin(ctx, w, r, ada.ID, []string{people.ByPassword, people.ByCode}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range w.Result().Cookies() {
+			r.AddCookie(c)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode
+	}
+	if status := opens(""); status != http.StatusCreated {
+		t.Errorf("who has shown the second factor: %d", status)
+	}
+	if status := opens(token); status != http.StatusForbidden {
+		t.Errorf("a token beside the cookie of somebody who has: %d", status)
+	}
 }
 
 // TestBreakGlass_ThePrivacyOfficerHearsAtOnce waits for the mail.
