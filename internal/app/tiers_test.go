@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 
 	"ward/internal/app"
 	"ward/internal/backend/db/dbtest"
@@ -32,14 +34,51 @@ import (
 	"ward/internal/kernel/transfer"
 )
 
-// fullTenant is a tenant with the demo's patients in it, or with those of the archive that WARD_TEST_BUNDLES names.
+// someBundles is how many of the demo's bundles a tenant is filled with: hospitals, practitioners and thirty patients.
+const someBundles = 32
+
+// fewer is a tar of the first bundles of an archive.
+func fewer(t *testing.T, archive string) string {
+	t.Helper()
+	in, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	plain, err := zstd.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	var out bytes.Buffer
+	from, to := tar.NewReader(plain), tar.NewWriter(&out)
+	for range someBundles {
+		h, err := from.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := to.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(to, from); err != nil { //nolint:gosec // our own archive
+			t.Fatal(err)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "some.tar")
+	if err := errors.Join(to.Close(), os.WriteFile(name, out.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// fullTenant is a tenant with some of the demo's patients in it, or with those of the archive that WARD_TEST_BUNDLES names.
 func fullTenant(t *testing.T, a *app.App, slug string) (tenancy.Tenant, string) {
 	t.Helper()
 	made, err := a.Tenants.Create(t.Context(), slug, "St Mary", tenancy.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive := filepath.Join("demo", "patients.tar.zst")
+	archive := fewer(t, filepath.Join("demo", "patients.tar.zst"))
 	if other := os.Getenv("WARD_TEST_BUNDLES"); other != "" {
 		archive = other
 	}
