@@ -253,7 +253,6 @@ func mustMove(t *testing.T, a *app.App, slug string, to tiers.Place) tiers.Repor
 // TestMove_ThereAndBackWhileItIsUsed moves a tenant from the pooled SQLite to PostgreSQL, to a folder of its own, and back, first at rest, when every row's hash
 // must be what it was, then under load.
 func TestMove_ThereAndBackWhileItIsUsed(t *testing.T) {
-	t.Parallel()
 	a := started(t, embedded(t))
 	tenant, token := fullTenant(t, a, "st-marys")
 	other, _ := fullTenant(t, a, "north")
@@ -292,7 +291,6 @@ func onPostgres(t *testing.T, url, secret string) app.Config {
 
 // TestMove_SeveralProcesses moves a tenant from the pooled PostgreSQL to its own while two processes serve it.
 func TestMove_SeveralProcesses(t *testing.T) {
-	t.Parallel()
 	const secret = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 	url := dbtest.PostgresURL(t)
 	one, two := started(t, onPostgres(t, url, secret)), started(t, onPostgres(t, url, secret))
