@@ -1,13 +1,13 @@
 package breakglass
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
 
 	"ward/internal/base/fault"
 	"ward/internal/kernel/audit"
+	"ward/internal/kernel/serve"
 )
 
 // wire is an opening over HTTP.
@@ -40,25 +40,6 @@ func written(o Opening) wire {
 	return w
 }
 
-func send(w http.ResponseWriter, status int, value any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(value)
-}
-
-// take reads a JSON object and nothing that it does not know.
-func take(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		if _, coded := fault.Of(err); coded {
-			return err
-		}
-		return fault.Invalid("the body must be a JSON object with the members that this address takes")
-	}
-	return nil
-}
-
 // handleOpen answers POST /t/{tenant}/break-glass {patient, reason, minutes}.
 func (g *Glass) handleOpen(w http.ResponseWriter, r *http.Request) error {
 	in := struct {
@@ -66,7 +47,7 @@ func (g *Glass) handleOpen(w http.ResponseWriter, r *http.Request) error {
 		Reason  string `json:"reason"`
 		Minutes int    `json:"minutes"`
 	}{Minutes: int(Longest.Minutes())}
-	if err := take(r, &in); err != nil {
+	if err := serve.TakeJSON(r, &in); err != nil {
 		return err
 	}
 	if !g.deps.Factor(r, Fresh) {
@@ -80,7 +61,7 @@ func (g *Glass) handleOpen(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, http.StatusCreated, written(o))
+	return serve.SendJSON(w, http.StatusCreated, written(o))
 }
 
 // handleList answers GET /t/{tenant}/break-glass[?all=true&before=id].
@@ -104,7 +85,7 @@ func (g *Glass) handleList(w http.ResponseWriter, r *http.Request) error {
 	if len(list) == page {
 		out.Next = list[page-1].ID
 	}
-	return send(w, http.StatusOK, out)
+	return serve.SendJSON(w, http.StatusOK, out)
 }
 
 // handleReview answers POST /t/{tenant}/break-glass/{id}/review {verdict}.
@@ -112,7 +93,7 @@ func (g *Glass) handleReview(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Verdict string `json:"verdict"`
 	}
-	if err := take(r, &in); err != nil {
+	if err := serve.TakeJSON(r, &in); err != nil {
 		return err
 	}
 	if err := g.Review(r.Context(), r.PathValue("id"), in.Verdict); err != nil {

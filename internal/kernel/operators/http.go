@@ -1,13 +1,12 @@
 package operators
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
-	"ward/internal/base/fault"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/module"
+	"ward/internal/kernel/serve"
 )
 
 func (a *Access) routes() []module.Route {
@@ -45,25 +44,6 @@ func written(g Grant) wire {
 	return w
 }
 
-func send(w http.ResponseWriter, status int, value any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(value)
-}
-
-// take reads a JSON object and nothing that it does not know.
-func take(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		if _, coded := fault.Of(err); coded {
-			return err
-		}
-		return fault.Invalid("the body must be a JSON object with the members that this address takes")
-	}
-	return nil
-}
-
 // handleGive answers POST /t/{tenant}/operator-access {operator, reason, minutes}.
 func (a *Access) handleGive(w http.ResponseWriter, r *http.Request) error {
 	in := struct {
@@ -71,7 +51,7 @@ func (a *Access) handleGive(w http.ResponseWriter, r *http.Request) error {
 		Reason   string `json:"reason"`
 		Minutes  int    `json:"minutes"`
 	}{Minutes: int(Longest.Minutes())}
-	if err := take(r, &in); err != nil {
+	if err := serve.TakeJSON(r, &in); err != nil {
 		return err
 	}
 	if in.Minutes > int(Longest.Minutes()) {
@@ -81,7 +61,7 @@ func (a *Access) handleGive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return send(w, http.StatusCreated, written(g))
+	return serve.SendJSON(w, http.StatusCreated, written(g))
 }
 
 // handleList answers GET /t/{tenant}/operator-access.
@@ -97,7 +77,7 @@ func (a *Access) handleList(w http.ResponseWriter, r *http.Request) error {
 	for _, g := range list {
 		out.Grants = append(out.Grants, written(g))
 	}
-	return send(w, http.StatusOK, out)
+	return serve.SendJSON(w, http.StatusOK, out)
 }
 
 // handleRevoke answers DELETE /t/{tenant}/operator-access/{id}.
@@ -115,7 +95,7 @@ func (a *Access) handleEnter(w http.ResponseWriter, r *http.Request) error {
 		Tenant string `json:"tenant"`
 		Grant  string `json:"grant"`
 	}
-	if err := take(r, &in); err != nil {
+	if err := serve.TakeJSON(r, &in); err != nil {
 		return err
 	}
 	token, g, err := a.Enter(r.Context(), in.Tenant, in.Grant)
@@ -124,5 +104,5 @@ func (a *Access) handleEnter(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := written(g)
 	out.Token = token
-	return send(w, http.StatusCreated, out)
+	return serve.SendJSON(w, http.StatusCreated, out)
 }
