@@ -10,7 +10,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
-	"ward/internal/domain/calendar"
+	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
@@ -60,7 +60,7 @@ type App struct {
 	Sessions  *people.Sessions
 	Records   *records.Service
 	Events    *events.Service
-	Booking   *calendar.Booking
+	Booking   *booking.Service
 	Backends  *Backends
 	Outbox    *outbox.Outbox
 

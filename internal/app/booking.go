@@ -5,16 +5,17 @@ import (
 	"path/filepath"
 
 	"ward/internal/backend/db"
-	"ward/internal/domain/calendar"
+	"ward/internal/domain/calendar/booking"
+	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/records"
 )
 
 // buildBooking makes the booking of visits, which writes to the records in its own transactions.
 func (a *App) buildBooking() {
-	outbox := calendar.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
-	a.Booking = calendar.NewBooking(calendar.BookingDeps{
+	outbox := reminder.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
+	a.Booking = booking.New(booking.Deps{
 		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
-		Senders: map[string]calendar.Sender{"email": outbox, "sms": outbox, "push": outbox},
+		Senders: map[string]reminder.Sender{"email": outbox, "sms": outbox, "push": outbox},
 	})
 }
 
@@ -41,11 +42,11 @@ func (r bookingRecords) Matching(ctx context.Context, typ, criteria string, most
 	return list, nil
 }
 
-func (r bookingRecords) Join(ctx context.Context) (calendar.Joint, error) {
+func (r bookingRecords) Join(ctx context.Context) (booking.Joint, error) {
 	return r.records.Join(ctx)
 }
 
-func (r bookingRecords) WriteJoint(ctx context.Context, tx db.Tx, joints []calendar.Joint) error {
+func (r bookingRecords) WriteJoint(ctx context.Context, tx db.Tx, joints []booking.Joint) error {
 	list := make([]*records.Joint, len(joints))
 	for i, j := range joints {
 		list[i] = j.(*records.Joint) //nolint:forcetypeassert // Join made it

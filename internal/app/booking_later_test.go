@@ -15,7 +15,9 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/backend/db/dbtest"
 	"ward/internal/base/scope"
-	"ward/internal/domain/calendar"
+	"ward/internal/domain/calendar/booking"
+	"ward/internal/domain/calendar/reminder"
+	"ward/internal/domain/calendar/rule"
 )
 
 // turn lets the clockwork do what is due.
@@ -122,7 +124,7 @@ func TestReminders_OnceOnSQLite(t *testing.T) {
 	remindersOnce(t, c, c.booking, c.booking)
 }
 
-func remindersOnce(t *testing.T, c *clinic, processes ...*calendar.Booking) {
+func remindersOnce(t *testing.T, c *clinic, processes ...*booking.Service) {
 	t.Helper()
 	at := func(s string) {
 		when, err := time.Parse(time.RFC3339, s)
@@ -132,7 +134,7 @@ func remindersOnce(t *testing.T, c *clinic, processes ...*calendar.Booking) {
 		c.clock.Set(when)
 	}
 	var mu sync.Mutex
-	turns := func() (sent []calendar.Message) {
+	turns := func() (sent []reminder.Message) {
 		var wg sync.WaitGroup
 		for _, b := range processes {
 			wg.Go(func() {
@@ -187,7 +189,7 @@ func TestFileOutbox_OnceEach(t *testing.T) {
 	folder := t.TempDir()
 	ctx := scope.WithTenant(t.Context(), scope.Tenant{ID: 7})
 	for range 2 {
-		if err := (calendar.FileOutbox{Folder: folder}).Send(ctx, calendar.Message{ID: "m1", Channel: "email", To: "p@example.com", Text: "x"}); err != nil {
+		if err := (reminder.FileOutbox{Folder: folder}).Send(ctx, reminder.Message{ID: "m1", Channel: "email", To: "p@example.com", Text: "x"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,7 +257,7 @@ func TestRules_ReasonsAreShown(t *testing.T) {
 			Checked string
 			Lapses  []struct {
 				Appointment string
-				Findings    []calendar.Finding
+				Findings    []rule.Finding
 			}
 		}
 		list := func() (l lapses) {

@@ -20,7 +20,8 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
-	"ward/internal/domain/calendar"
+	"ward/internal/domain/calendar/booking"
+	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
@@ -37,7 +38,7 @@ import (
 type clinic struct {
 	db      *db.DB
 	records *records.Service
-	booking *calendar.Booking
+	booking *booking.Service
 	clock   *clock.Manual
 	handler http.Handler
 	ctx     context.Context //nolint:containedctx // the tenant's
@@ -47,24 +48,24 @@ type clinic struct {
 // sentMessages keeps messages by their id, as a sender must.
 type sentMessages struct {
 	mu   sync.Mutex
-	list []calendar.Message
+	list []reminder.Message
 	fail int // so many calls fail first
 }
 
-func (s *sentMessages) Send(_ context.Context, m calendar.Message) error {
+func (s *sentMessages) Send(_ context.Context, m reminder.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail > 0 {
 		s.fail--
 		return fault.Unavailable("the gateway is away")
 	}
-	if !slices.ContainsFunc(s.list, func(x calendar.Message) bool { return x.ID == m.ID }) {
+	if !slices.ContainsFunc(s.list, func(x reminder.Message) bool { return x.ID == m.ID }) {
 		s.list = append(s.list, m)
 	}
 	return nil
 }
 
-func (s *sentMessages) take() []calendar.Message {
+func (s *sentMessages) take() []reminder.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.list
@@ -131,17 +132,17 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.booking = calendar.NewBooking(calendar.BookingDeps{
+	c.booking = booking.New(booking.Deps{
 		DB: d, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
 		Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
-		Senders: map[string]calendar.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
+		Senders: map[string]reminder.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
 	})
 	for _, m := range []struct {
 		name  string
 		files func() error
 	}{
 		{"records", func() error { return d.RegisterTenant("records", records.Migrations()) }},
-		{"booking", func() error { return d.RegisterTenant("booking", calendar.BookingMigrations()) }},
+		{"booking", func() error { return d.RegisterTenant("booking", booking.Migrations()) }},
 		{"audit", func() error { return d.RegisterTenant("audit", log.Module().Migrations) }},
 	} {
 		if err := m.files(); err != nil && !strings.Contains(err.Error(), "twice") && !strings.Contains(err.Error(), "already") {

@@ -1,0 +1,84 @@
+package booking
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"ward/internal/kernel/access"
+	"ward/internal/kernel/module"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migrations is the SQL of booking's tables, for the tenants' databases.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return files
+}
+
+// Module is what booking brings to the product.
+func (b *Service) Module() module.Module {
+	m := module.Module{
+		Name: "booking", Migrations: Migrations(),
+		Runners: []module.Runner{{Name: "booking.clockwork", Target: module.Worker, Run: b.Run}},
+	}
+	const (
+		fhir     = module.FHIRPrefix + "/Appointment/"
+		calendar = module.TenantPrefix + "calendar/"
+		book     = access.CalendarBook
+		manage   = access.CalendarManage
+	)
+	quick, fair := 250*time.Millisecond, time.Second
+	for _, r := range []struct {
+		method, pattern, permission string
+		latency                     time.Duration
+		summary                     string
+		handle                      func(w http.ResponseWriter, r *http.Request) error
+	}{
+		{"GET", fhir + "$find", book, fair, "Free times for a visit", b.handleFind},
+		{"POST", fhir + "$find", book, fair, "Free times for a visit", b.handleFind},
+		{"POST", fhir + "$hold", book, quick, "Hold a time", b.handleHold},
+		{"POST", fhir + "$book", book, quick, "Book a visit", b.handleBook},
+		{"POST", fhir + "$cancel", book, quick, "Cancel a visit, or let a hold go", b.handleCancel},
+		{"POST", fhir + "$reschedule", book, quick, "Move a visit", b.handleReschedule},
+
+		{"GET", calendar + "availability", book, fair, "Rules of who can be booked when", b.handleAvailabilities},
+		{"GET", calendar + "availability/{id}", book, quick, "Rules of one schedule", b.handleAvailability},
+		{"PUT", calendar + "availability/{id}", manage, quick, "Set the rules of a schedule", b.handlePutAvailability},
+		{"DELETE", calendar + "availability/{id}", manage, quick, "End a schedule", b.handleDropAvailability},
+		{"GET", calendar + "services", book, quick, "Services that can be booked", b.handleServices},
+		{"PUT", calendar + "services/{id}", manage, quick, "Set a service and what must hold for it", b.handlePutService},
+		{"DELETE", calendar + "services/{id}", manage, quick, "End a service", b.handleDropService},
+
+		{"POST", calendar + "waitlist", book, quick, "Join the waitlist of a service", b.handleJoin},
+		{"GET", calendar + "waitlist", book, quick, "Who waits for a service, in order", b.handleWaitlist},
+		{"DELETE", calendar + "waitlist/{id}", book, quick, "Leave the waitlist", b.handleLeave},
+		{"POST", calendar + "waitlist/{id}/decline", book, quick, "Decline an offer", b.handleDecline},
+
+		{"GET", calendar + "lapses", manage, fair, "Booked visits that a rule no longer allows", b.handleLapses},
+	} {
+		m.Routes = append(m.Routes, module.Route{
+			Method: r.method, Pattern: r.pattern, Target: module.API, Lane: module.Interactive, Permission: r.permission, BodyLimit: 1 << 20,
+			Objective: module.Objective{Percentile: 0.95, Latency: r.latency}, Summary: r.summary, Handler: r.handle,
+		})
+	}
+	for _, r := range []struct {
+		pattern, summary string
+		handle           func(w http.ResponseWriter, r *http.Request) error
+	}{
+		{"slots/$bulk-publish", "SMART Scheduling Links: what is published", b.handleManifest},
+		{"slots/{file}", "SMART Scheduling Links: locations, schedules, free slots", b.handlePublished},
+	} {
+		m.Routes = append(m.Routes, module.Route{
+			Method: "GET", Pattern: calendar + r.pattern, Target: module.API, Lane: module.Background, Public: true,
+			Objective: module.Objective{Percentile: 0.95, Latency: fair}, Summary: r.summary, Handler: r.handle,
+		})
+	}
+	return m
+}

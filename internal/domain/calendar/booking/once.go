@@ -1,0 +1,134 @@
+package booking
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"slices"
+
+	"ward/internal/backend/db"
+	"ward/internal/base/fault"
+	"ward/internal/kernel/seal"
+)
+
+// once is a call's Idempotency-Key.
+type once struct {
+	key, request [32]byte
+	first        *firstAnswer // when the call was made before
+}
+
+type firstAnswer struct {
+	status int
+	body   []byte
+}
+
+func onceOf(principal, key string, request []byte) *once {
+	return &once{key: sha256.Sum256([]byte(principal + "\x00" + key)), request: sha256.Sum256(request)}
+}
+
+func openAnswer(key *seal.Key, o *once, sealed []byte) ([]byte, error) {
+	return key.Open(nil, sealed, label("calendar_once", string(o.key[:])))
+}
+
+// remember finds the first answers to calls that were made before.
+func (g *group) remember(ctx context.Context, tx db.Tx) error {
+	var keys [][]byte
+	var acts []*act
+	for _, a := range g.acts {
+		if a.once != nil {
+			keys, acts = append(keys, a.once.key[:]), append(acts, a)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return tx.Lookup(ctx, db.Lookup{Table: "calendar_once", Want: []string{"request", "status", "answer"}, Keys: []db.Column{db.Col("key", keys)}}, func(i int, r db.Row) error {
+		body, err := openAnswer(g.key, acts[i].once, r.Bytes(2))
+		if err != nil {
+			return err
+		}
+		first := &firstAnswer{status: int(r.Int64(1)), body: body}
+		if !bytes.Equal(r.Bytes(0), acts[i].once.request[:]) {
+			first = &firstAnswer{status: http.StatusUnprocessableEntity}
+		}
+		acts[i].once.first = first
+		return nil
+	})
+}
+
+func errOtherRequest() error {
+	return fault.Unprocessable("the Idempotency-Key came with another request before: use a new key for a new request")
+}
+
+// repeats says that the act was answered before, or is answered by another of the group.
+func (g *group) repeats(i int) bool {
+	a := g.acts[i]
+	if a.once == nil {
+		return false
+	}
+	if a.once.first != nil {
+		if a.once.first.status == http.StatusUnprocessableEntity {
+			a.once.first = nil
+			g.results[i] = errOtherRequest()
+		}
+		return true
+	}
+	if g.answered[a.once.key] != nil {
+		g.results[i] = raced() // the first of both is answered with this transaction; the second then finds its answer
+		return true
+	}
+	g.answered[a.once.key] = a
+	return false
+}
+
+// keep stores the first answers.
+func (g *group) keep(ctx context.Context, tx db.Tx, refusals []*act) error {
+	var keys, requests, answers [][]byte
+	var statuses []int32
+	var made []int64
+	add := func(o *once, status int32, answer []byte) {
+		keys, requests, answers = append(keys, o.key[:]), append(requests, o.request[:]), append(answers, g.key.Seal(nil, answer, label("calendar_once", string(o.key[:]))))
+		statuses, made = append(statuses, status), append(made, g.now)
+	}
+	for i, a := range g.acts {
+		switch {
+		case a.once == nil:
+		case a.is != nil:
+			add(a.once, http.StatusOK, a.answer)
+		case slices.Contains(refusals, a):
+			add(a.once, http.StatusConflict, []byte(fault.Message(g.results[i])))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	n, err := tx.InsertNew(ctx, "calendar_once", db.Col("key", keys), db.Col("request", requests), db.Col("status", statuses), db.Col("made", made), db.Col("answer", answers))
+	if err == nil && n != int64(len(keys)) {
+		return raced()
+	}
+	return err
+}
+
+// before gives the first answer to a call that was made before, so that its rules are not asked again; nil when it was not.
+func (b *Service) before(c *call) (first *firstAnswer, err error) {
+	if c.once == nil {
+		return nil, nil //nolint:nilnil // no key
+	}
+	key, err := b.deps.Keys.For(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = b.deps.DB.Read(c.ctx, func(ctx context.Context, q db.Querier) error {
+		first = nil
+		return q.Query(ctx, `SELECT request, status, answer FROM calendar_once WHERE key = $1`, func(r db.Row) error {
+			if [sha256.Size]byte(r.Bytes(0)) != c.once.request {
+				return errOtherRequest()
+			}
+			body, err := openAnswer(key, c.once, r.Bytes(2))
+			first = &firstAnswer{status: int(r.Int64(1)), body: body}
+			return err
+		}, c.once.key[:])
+	})
+	return first, err
+}
