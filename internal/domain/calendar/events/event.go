@@ -43,6 +43,7 @@ type Event struct {
 	Reminders   []int  `json:"reminders,omitempty"`   // minutes before the start
 	Appointment string `json:"appointment,omitempty"` // a reference
 	Visit       string `json:"visit,omitempty"`       // the id of a telehealth visit
+	Kept        bool   `json:"kept,omitempty"`        // it is a booked visit, which changes by booking alone
 }
 
 // Override changes one occurrence. Empty fields are as in the series.

@@ -50,6 +50,7 @@ func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []s
 type edit struct {
 	ids    []string // the events to read
 	uids   []string // further ones, by their UIDs
+	joint  bool     // by the domain that keeps the events, which records it in the audit log itself
 	change func(have map[string]stored, uids map[string]string) ([]*ready, []string, error)
 }
 
@@ -60,57 +61,70 @@ func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err erro
 	if err != nil {
 		return nil, err
 	}
-	var touched []string
+	var w *writer
 	err = s.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		touched, written = nil, nil
-		if err := tx.Lock(ctx, "calendar.counter"); err != nil {
-			return err
-		}
-		uids, ids := map[string]string{}, slices.Clone(e.ids)
-		if len(e.uids) > 0 {
-			err := tx.Lookup(ctx, db.Lookup{Table: "calendar_event", Want: []string{"uid", "id"}, Keys: []db.Column{db.Col("uid", e.uids)}}, func(_ int, r db.Row) error {
-				uids[r.Text(0)] = r.Text(1)
-				ids = append(ids, r.Text(1))
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		have, err := s.load(ctx, tx, key, ids)
-		if err != nil {
-			return err
-		}
-		puts, drops, err := e.change(have, uids)
-		if err != nil {
-			return err
-		}
-		w := writer{key: key, have: have}
-		if err := tx.Query(ctx, "SELECT value FROM calendar_counter WHERE name = 'change'", func(r db.Row) error { w.change = r.Int64(0); return nil }); err != nil {
-			return err
-		}
-		w.change++
-		for _, r := range puts {
-			w.put(r)
-		}
-		for _, id := range drops {
-			w.drop(have[id])
-		}
-		touched, written = w.touched(), puts
-		if s.deps.Audit != nil && len(w.ids) > 0 {
-			if err := s.deps.Audit.RecordIn(ctx, tx, w.done()...); err != nil {
-				return err
-			}
-		}
-		return w.flush(ctx, tx)
+		w = &writer{key: key}
+		return s.write(ctx, tx, e, w)
 	})
 	// also when the outcome is not known: caches must not keep what may be gone
-	if len(touched) > 0 {
-		if e := s.forget(ctx, touched); err == nil {
+	if len(w.ids) > 0 {
+		if e := s.forget(ctx, w.touched()); err == nil {
 			err = e
 		}
 	}
-	return written, err
+	return w.puts, err
+}
+
+// write carries an edit out in a transaction.
+func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error {
+	if err := tx.Lock(ctx, "calendar.counter"); err != nil {
+		return err
+	}
+	uids, ids := map[string]string{}, slices.Clone(e.ids)
+	if len(e.uids) > 0 {
+		err := tx.Lookup(ctx, db.Lookup{Table: "calendar_event", Want: []string{"uid", "id"}, Keys: []db.Column{db.Col("uid", e.uids)}}, func(_ int, r db.Row) error {
+			uids[r.Text(0)] = r.Text(1)
+			ids = append(ids, r.Text(1))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var err error
+	if w.have, err = s.load(ctx, tx, w.key, ids); err != nil {
+		return err
+	}
+	puts, drops, err := e.change(w.have, uids)
+	if err != nil {
+		return err
+	}
+	if err := tx.Query(ctx, "SELECT value FROM calendar_counter WHERE name = 'change'", func(r db.Row) error { w.change = r.Int64(0); return nil }); err != nil {
+		return err
+	}
+	w.change++
+	for _, r := range puts {
+		if was := w.have[r.ID].Event; !e.joint && (r.Kept || was != nil && was.Kept) {
+			return errKept()
+		}
+		w.put(r)
+	}
+	for _, id := range drops {
+		if !e.joint && w.have[id].Kept {
+			return errKept()
+		}
+		w.drop(w.have[id])
+	}
+	if s.deps.Audit != nil && len(w.ids) > 0 && !e.joint {
+		if err := s.deps.Audit.RecordIn(ctx, tx, w.done()...); err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx, tx)
+}
+
+func errKept() error {
+	return fault.Conflict("this event is a booked visit: it changes with its appointment only, by Appointment/$reschedule and Appointment/$cancel")
 }
 
 // writer gathers the rows of a change.
@@ -118,6 +132,7 @@ type writer struct {
 	key    *seal.Key
 	have   map[string]stored
 	change int64
+	puts   []*ready // the events as they are now
 
 	ids, uids []string
 	versions  []int64
@@ -136,6 +151,7 @@ type writer struct {
 }
 
 func (w *writer) put(r *ready) {
+	w.puts = append(w.puts, r)
 	e := r.Event
 	was := w.have[e.ID]
 	if e.ID == "" {
