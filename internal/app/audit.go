@@ -1,7 +1,6 @@
 package app
 
 import (
-	"ward/internal/base/scope"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/kernel/audit"
@@ -13,8 +12,8 @@ func (a *App) buildAudit() (err error) {
 	names := parameterNames()
 	a.Audit, err = audit.New(audit.Deps{
 		DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants,
-		Emergency: func(tenant int32, by *scope.Principal, patients []string) bool {
-			return a.Glass.Used(tenant, by, patients)
+		Emergency: func(tenant int32, principal string, patients []string) bool {
+			return a.Glass.Used(tenant, principal, patients)
 		},
 		Parameter: func(name string) bool { return names[name] },
 	})

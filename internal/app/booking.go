@@ -14,7 +14,7 @@ import (
 func (a *App) buildBooking() {
 	outbox := reminder.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
 	a.Booking = booking.New(booking.Deps{
-		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
+		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
 		Senders: map[string]reminder.Sender{"email": outbox, "sms": outbox, "push": outbox},
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/booking"
+	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
@@ -39,6 +40,7 @@ type clinic struct {
 	db      *db.DB
 	records *records.Service
 	booking *booking.Service
+	events  *events.Service
 	clock   *clock.Manual
 	handler http.Handler
 	ctx     context.Context //nolint:containedctx // the tenant's
@@ -132,8 +134,9 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.events = events.New(events.Deps{DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log})
 	c.booking = booking.New(booking.Deps{
-		DB: d, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
+		DB: d, Events: c.events, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
 		Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
 		Senders: map[string]reminder.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
 	})
@@ -143,9 +146,10 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	}{
 		{"records", func() error { return d.RegisterTenant("records", records.Migrations()) }},
 		{"booking", func() error { return d.RegisterTenant("booking", booking.Migrations()) }},
+		{"calendar", func() error { return d.RegisterTenant("calendar", events.Migrations()) }},
 		{"audit", func() error { return d.RegisterTenant("audit", log.Module().Migrations) }},
 	} {
-		if err := m.files(); err != nil && !strings.Contains(err.Error(), "twice") && !strings.Contains(err.Error(), "already") {
+		if err := m.files(); err != nil && !strings.Contains(err.Error(), "twice") && !strings.Contains(err.Error(), "already") && !strings.Contains(err.Error(), "was opened") {
 			t.Fatal(m.name, err)
 		}
 	}
@@ -154,7 +158,7 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	}
 	door := clinicDoor{tenant}
 	server, err := serve.New(serve.Deps{
-		Routes: append(c.records.Module().Routes, c.booking.Module().Routes...), Tenants: door, Tokens: door, Lanes: limit.NewLanes(limit.Options{Ceiling: 2000, Queue: 2000}),
+		Routes: slices.Concat(c.records.Module().Routes, c.booking.Module().Routes, c.events.Module().Routes), Tenants: door, Tokens: door, Lanes: limit.NewLanes(limit.Options{Ceiling: 2000, Queue: 2000}),
 		Metrics: observe.NewMetrics(), Log: discard, Clock: clock.System(),
 	}, serve.Options{})
 	if err != nil {
@@ -298,7 +302,8 @@ const (
 	tuesday10  = "2026-01-06T10:00:00-05:00"
 )
 
-// truth compares what the records say with what is claimed: every booked Appointment has its Slots, busy, and there are no others.
+// truth compares what the records say with what is claimed and with what calendars show: every booked Appointment has its Slots, busy, and its event with
+// every party, and there are no others.
 func (c *clinic) truth(t testing.TB) {
 	t.Helper()
 	slots := map[string]string{}
@@ -332,6 +337,7 @@ func (c *clinic) truth(t testing.TB) {
 		slots["Slot/"+s.ID] = s.Start + " " + s.End
 	})
 	taken := map[string]string{}
+	shown := map[string]bool{} // party, Appointment, instant
 	read("/fhir/Appointment?_count=500", func(raw json.RawMessage) {
 		var a appointment
 		_ = json.Unmarshal(raw, &a)
@@ -356,10 +362,29 @@ func (c *clinic) truth(t testing.TB) {
 				t.Errorf("%s is in %s and %s at %s", p.Actor.Reference, other, a.ID, a.Start)
 			}
 			taken[key] = a.ID
+			at, _ := time.Parse(time.RFC3339, a.Start)
+			shown[p.Actor.Reference+" Appointment/"+a.ID+" "+at.UTC().Format("2006-01-02T15:04:05Z")] = true
 		}
 	})
 	for s := range slots {
 		t.Errorf("%s is busy with nothing", s)
+	}
+	parties := map[string]bool{"Practitioner/dr": true, "Location/room": true, "Practitioner/interpreter": true}
+	for s := range shown {
+		party, _, _ := strings.Cut(s, " ")
+		parties[party] = true
+	}
+	for p := range parties {
+		for _, h := range c.window(t, "admin", p) {
+			key := p + " " + h.Appointment + " " + h.UTC
+			if !shown[key] {
+				t.Errorf("a calendar has what is not booked: %s", key)
+			}
+			delete(shown, key)
+		}
+	}
+	for s := range shown {
+		t.Errorf("not in the calendar, or twice: %s", s)
 	}
 }
 

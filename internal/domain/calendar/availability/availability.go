@@ -25,10 +25,11 @@ type Availability struct {
 	Breaks  []Hours `json:"breaks,omitempty"`
 	TimeOff []Off   `json:"timeOff,omitempty"`
 
-	Services []Offer `json:"services"`
-	Location string  `json:"location,omitempty"` // FHIR reference of where the visits are; empty for telehealth
-	Step     int     `json:"step,omitempty"`     // minutes from one start to the next; 0 is the service's length
-	Capacity int     `json:"capacity,omitempty"` // visits at one time; 0 is 1
+	Services     []Offer `json:"services"`
+	Location     string  `json:"location,omitempty"`     // FHIR reference of where the visits are; empty for telehealth
+	Organization string  `json:"organization,omitempty"` // FHIR reference of whose visits they are; empty: the tenant's first
+	Step         int     `json:"step,omitempty"`         // minutes from one start to the next; 0 is the service's length
+	Capacity     int     `json:"capacity,omitempty"`     // visits at one time; 0 is 1
 
 	BufferBefore   int `json:"bufferBefore,omitempty"`   // minutes kept free before each visit
 	BufferAfter    int `json:"bufferAfter,omitempty"`    // minutes kept free after it
@@ -123,6 +124,9 @@ func (a *Availability) Compile() error {
 	}
 	if a.Location != "" && !IsReference(a.Location, "Location") {
 		p.Add("location", "must be a reference such as Location/3")
+	}
+	if a.Organization != "" && !IsReference(a.Organization, "Organization") {
+		p.Add("organization", "must be a reference such as Organization/3")
 	}
 	zone, err := ical.LoadZone(a.Zone)
 	p.From("zone", err)

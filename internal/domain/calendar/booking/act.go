@@ -42,7 +42,9 @@ type act struct {
 	place   string // of doConfirm: where the patient will be
 	patient *want  // of doConfirm: the patient's time, when the hold had no patient
 	refusal error  // of doRefuse
+	shown   shown  // of doBook, doConfirm and doReschedule: what calendars say
 	joint   Joint
+	showing *showing // its group's
 	request string
 
 	// What came of it.
@@ -70,8 +72,12 @@ func (b *Service) do(ctx context.Context, a *act) (_ []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		a.joint = joint
-		err = joint.Done(ctx, b.batcher.Do(ctx, a))
+		a.joint, a.showing = joint, nil
+		err = b.batcher.Do(ctx, a)
+		if a.is != nil {
+			err = a.showing.done(ctx, err)
+		}
+		err = joint.Done(ctx, err)
 		switch {
 		case err == nil && a.once != nil && a.once.first != nil:
 			first := a.once.first

@@ -9,6 +9,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
 	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
@@ -35,6 +36,7 @@ type Deps struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Records Records
+	Events  *events.Service // in whose windows visits appear
 	Audit   Audit
 	Keys    Keys                                              // what bodies are sealed with
 	Tenants func(ctx context.Context) ([]scope.Tenant, error) // all of them, for work behind the scenes

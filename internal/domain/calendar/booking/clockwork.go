@@ -139,6 +139,9 @@ func (b *Service) look(ctx context.Context, t scope.Tenant) {
 // Turn does what is due for the scope's tenant now, and says when something is due next; zero when nothing is.
 func (b *Service) Turn(ctx context.Context) (next time.Time, err error) {
 	defer fault.Op(&err, "calendar.Turn")
+	if err := b.carry(ctx); err != nil {
+		return next, err
+	}
 	if err := b.passDue(ctx); err != nil {
 		return next, err
 	}

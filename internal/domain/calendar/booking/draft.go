@@ -28,7 +28,9 @@ type asked struct {
 // drafted is a visit that may be booked, as far as its rules go.
 type drafted struct {
 	booking *booking
+	leader  *availability.Availability
 	wants   []want
+	shown   shown
 }
 
 // draft works out which claims a visit needs, and refuses one that the rules don't allow. own are claims that the visit has already.
@@ -57,6 +59,9 @@ func (b *Service) draft(ctx context.Context, ask *asked, own *booking) (*drafted
 		return b.vacant(ctx, q, d, own, now)
 	})
 	if err != nil {
+		return nil, err
+	}
+	if d.shown, err = b.shows(ctx, service, d.leader); err != nil {
 		return nil, err
 	}
 	if d.booking.Patient == "" {
@@ -125,7 +130,7 @@ func (b *Service) fit(ctx context.Context, q db.Querier, ask *asked, service *av
 	if why := leader.Starting(ask.start, minutes, now); why != "" && !ask.extra {
 		return nil, fault.Unprocessable("%s: %s", leader.Actor, why)
 	}
-	d := &drafted{booking: &booking{
+	d := &drafted{leader: leader, booking: &booking{
 		starts: ask.start, ends: ask.start + int64(minutes)*60,
 		detail: detail{Schedule: leader.ID, Service: service.ID, Zone: leader.Zone, Patient: ask.patient, State: rule.StateCode(ask.state), Extra: ask.extra},
 	}}

@@ -7,6 +7,7 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
@@ -25,6 +26,9 @@ type group struct {
 	waiting  []entryChange
 	drop     []string // bookings whose reminders are withdrawn
 	remind   reminder.Rows
+	showing  *showing
+	puts     []*events.Event   // of visits that are booked or moved
+	drops    []string          // of those that are cancelled
 	answered map[[32]byte]*act // by Idempotency-Key, in this group
 }
 
@@ -38,9 +42,15 @@ func (b *Service) apply(ctx context.Context, tx db.Tx, acts []*act, results []er
 	if g.key, err = b.deps.Keys.For(ctx); err != nil {
 		return err
 	}
+	shows, err := b.deps.Events.Join(ctx)
+	if err != nil {
+		return err
+	}
+	g.showing = &showing{joint: shows}
 	for _, a := range acts {
 		a.was, a.is, a.answer, a.audited = nil, nil, nil, audit.Event{}
 		a.joint.Stage(nil, nil, nil)
+		a.showing = g.showing
 		if a.once != nil {
 			a.once.first = nil
 		}
@@ -251,6 +261,9 @@ func errOver() error { return fault.Conflict("the hold is over: find a time agai
 
 // conclude notes what became of a booking, and what the records will say.
 func (g *group) conclude(a *act, was, is *booking) error {
+	if err := g.stage(a, was, is); err != nil {
+		return err
+	}
 	if was != nil {
 		g.drop = append(g.drop, is.id)
 		g.remind.Forget(is.id)
@@ -316,18 +329,21 @@ func (g *group) write(ctx context.Context, tx db.Tx) error {
 		return err
 	}
 	var joints []Joint
-	var events []audit.Event
+	var audited []audit.Event
 	for _, a := range g.acts {
 		if a.is != nil {
 			joints = append(joints, a.joint)
-			events = append(events, a.audited)
+			audited = append(audited, a.audited)
 		}
 	}
 	if err := g.b.deps.Records.WriteJoint(ctx, tx, joints); err != nil {
 		return err
 	}
-	if len(events) > 0 {
-		if err := g.b.deps.Audit.RecordIn(ctx, tx, events...); err != nil {
+	if err := g.show(ctx, tx); err != nil {
+		return err
+	}
+	if len(audited) > 0 {
+		if err := g.b.deps.Audit.RecordIn(ctx, tx, audited...); err != nil {
 			return err
 		}
 	}

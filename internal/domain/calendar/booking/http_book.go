@@ -5,10 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/id"
-	"ward/internal/domain/calendar/availability"
 	"ward/internal/domain/calendar/rule"
 	"ward/internal/kernel/access"
 )
@@ -154,7 +152,7 @@ func (b *Service) book(ctx context.Context, ask *asked) (*act, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &act{verb: doBook, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given}, nil
+	return &act{verb: doBook, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given, shown: d.shown}, nil
 }
 
 // confirm is the act that books what is held.
@@ -205,11 +203,14 @@ func (b *Service) confirm(c *call, ref string) (*act, error) {
 	if s := c.one("patient-state"); s != "" {
 		visit.State = rule.StateCode(s)
 	}
-	var service *availability.Service
-	if err := b.deps.DB.Read(c.ctx, func(ctx context.Context, q db.Querier) (err error) {
-		service, err = b.service(ctx, q, v.Service)
-		return err
-	}); err != nil {
+	service, rules, err := b.rulesOf(c.ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if service == nil {
+		return nil, fault.NotFound("there is no such service")
+	}
+	if a.shown, err = b.shows(c.ctx, service, rules); err != nil {
 		return nil, err
 	}
 	if err := b.holds(c.ctx, service, &visit); err != nil {

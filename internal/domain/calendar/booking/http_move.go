@@ -131,7 +131,7 @@ func (b *Service) move(ctx context.Context, v *booking, ask *asked) (*act, error
 	if err != nil {
 		return nil, err
 	}
-	a := &act{verb: doReschedule, id: v.id, draft: d.booking, wants: d.wants, permit: permit, given: ask.given}
+	a := &act{verb: doReschedule, id: v.id, draft: d.booking, wants: d.wants, permit: permit, given: ask.given, shown: d.shown}
 	if a.given == nil {
 		a.given, err = b.stored(ctx, v.id)
 	}

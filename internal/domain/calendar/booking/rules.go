@@ -15,6 +15,8 @@ import (
 const (
 	ofAvailability byte = 'a'
 	ofService      byte = 's'
+	ofPlace        byte = 'p' // a place's name
+	ofHouse        byte = 'h' // the tenant's organization
 )
 
 // parsed gives rules from their row, parsed once for each version.

@@ -225,13 +225,14 @@ func (p *Provider) RevokeConsent(ctx context.Context, account, client string) (e
 	return err
 }
 
-// RevokeAccountIn ends everything that a user granted, with the transaction that closes the account or changes its password; the caller
-// calls forget after its commit. What the user agreed to is kept: it is not asked again, but a new sign-in is.
-func (p *Provider) RevokeAccountIn(ctx context.Context, tx db.Tx, account string) (forget func(), err error) {
-	defer fault.Op(&err, "oauth.RevokeAccountIn", account)
+// RevokeAccount ends everything that a user granted, for when an account is closed.
+func (p *Provider) RevokeAccount(ctx context.Context, account string) (err error) {
+	defer fault.Op(&err, "oauth.RevokeAccount", account)
 	var gone hashes
-	if err := p.revokeGrants(ctx, tx, &gone, "account = $2", account); err != nil {
-		return nil, err
-	}
-	return func() { p.forget(gone) }, nil
+	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		gone = nil
+		return p.revokeGrants(ctx, tx, &gone, "account = $2", account)
+	})
+	p.forget(gone)
+	return err
 }
