@@ -19,6 +19,7 @@ type loadCmd struct {
 	Prepare    loadPrepareCmd    `cmd:"" help:"Store made-up patients and results through a running server."`
 	Records    loadRecordsCmd    `cmd:"" help:"Measure the work with clinical records."`
 	Activation loadActivationCmd `cmd:"" help:"Measure what a surge of account activations does to charts."`
+	Calendar   loadCalendarCmd   `cmd:"" help:"Measure windows of calendars."`
 	Limits     loadLimitsCmd     `cmd:"" help:"Measure what this machine and its database do at best."`
 	Write      loadWriteCmd      `cmd:"" help:"Write the made-up patients and results as bundles, for ward import."`
 	Results    loadResultsCmd    `cmd:"" help:"Make a table of reports: Ward and the limits side by side."`
@@ -32,6 +33,7 @@ func (loadCmd) Help() string {
   ward load records --url http://127.0.0.1:8080/t/demo/fhir --token "$TOKEN" --conns 1,16,64 --duration 10s --json run.json
   ward load records --url … --token … --workload chart-cold,create --conns 64 --rate 2000
   ward load activation --url … --token … --admin "$ADMIN" --rate 20 --duration 60s
+  ward load calendar --url … --token "$ADMIN" --ops http://127.0.0.1:9090 --prepare
   ward load limits --url … --token … --sqlite data/tenants/demo.db --dir data`
 }
 

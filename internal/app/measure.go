@@ -13,6 +13,7 @@ func (a *App) measure() {
 		value      func(s db.Stats) int64
 	}{
 		{"ward_db_reads", "Reads of the database since the start.", func(s db.Stats) int64 { return s.Reads }},
+		{"ward_db_queries", "Statements and lookups of those reads.", func(s db.Stats) int64 { return s.Queries }},
 		{"ward_db_writes", "Writes of the database since the start.", func(s db.Stats) int64 { return s.Writes }},
 		{"ward_db_commits", "Commits since the start; one may carry many writes.", func(s db.Stats) int64 { return s.Commits }},
 		{"ward_db_retries", "Writes run again after a serialisation failure.", func(s db.Stats) int64 { return s.Retries }},
@@ -24,6 +25,8 @@ func (a *App) measure() {
 	} {
 		m.GaugeFunc(g.name, g.help, func() float64 { return float64(g.value(a.Backends.DB.Stats())) })
 	}
+	m.GaugeFunc("ward_calendar_reads", "Reads of calendars that were answered.", func() float64 { return float64(a.Events.Stats().Reads) })
+	m.GaugeFunc("ward_calendar_queries", "Statements that those sent to the database.", func() float64 { return float64(a.Events.Stats().Queries) })
 	for _, g := range []struct {
 		name, help string
 		value      func(s cache.Stats) float64

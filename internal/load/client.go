@@ -64,6 +64,7 @@ type conn struct {
 	out     []byte
 	loc     []byte
 	body    []byte
+	began   time.Time // when the last answer began
 }
 
 func newConn(t Target) *conn {
@@ -125,6 +126,7 @@ func (c *conn) read() (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	c.began = time.Now()
 	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
 		return Answer{}, errAnswer
 	}

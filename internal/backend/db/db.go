@@ -15,7 +15,7 @@ type DB struct {
 	gate   gate
 	before func(ctx context.Context)
 
-	reads, writes, failures atomic.Int64
+	reads, writes, failures, queries atomic.Int64
 }
 
 // New is a database over a driver. The drivers' Open call it.
@@ -36,7 +36,7 @@ func (d *DB) Read(ctx context.Context, fn func(ctx context.Context, q Querier) e
 		return err
 	}
 	defer d.gate.leave()
-	err = d.driver.Read(ctx, at, fn)
+	err = d.driver.Read(ctx, at, d.counted(fn))
 	d.count(&d.reads, err)
 	return err
 }
@@ -48,9 +48,30 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Querie
 		return err
 	}
 	defer d.gate.leave()
-	err = d.driver.Snapshot(ctx, at, fn)
+	err = d.driver.Snapshot(ctx, at, d.counted(fn))
 	d.count(&d.reads, err)
 	return err
+}
+
+// counting is a Querier that counts.
+type counting struct {
+	Querier
+
+	n *atomic.Int64
+}
+
+func (c *counting) Query(ctx context.Context, sql string, each func(Row) error, args ...any) error {
+	c.n.Add(1)
+	return c.Querier.Query(ctx, sql, each, args...)
+}
+
+func (c *counting) Lookup(ctx context.Context, l Lookup, each func(i int, r Row) error) error {
+	c.n.Add(1)
+	return c.Querier.Lookup(ctx, l, each)
+}
+
+func (d *DB) counted(fn func(ctx context.Context, q Querier) error) func(ctx context.Context, q Querier) error {
+	return func(ctx context.Context, q Querier) error { return fn(ctx, &counting{q, &d.queries}) }
 }
 
 // Write runs fn in a transaction and returns after its commit is durable. When it returns an error nothing was written, with one
@@ -144,7 +165,7 @@ func (d *DB) Check(ctx context.Context) error {
 // Stats counts what was done so far.
 func (d *DB) Stats() Stats {
 	s := d.driver.Stats()
-	s.Reads, s.Writes, s.Failures = d.reads.Load(), d.writes.Load(), d.failures.Load()
+	s.Reads, s.Writes, s.Failures, s.Queries = d.reads.Load(), d.writes.Load(), d.failures.Load(), d.queries.Load()
 	s.InFlight = d.gate.inside()
 	return s
 }

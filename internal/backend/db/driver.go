@@ -54,6 +54,7 @@ func (d Dialect) Pick(sqlite, postgres string) string {
 // Stats counts what a database did since it was opened. Gauges say so.
 type Stats struct {
 	Reads, Writes     int64         // calls of Read and Snapshot, and of Write, that ended
+	Queries           int64         // statements and lookups of Read and Snapshot
 	Commits           int64         // transactions committed; on SQLite one carries a group of writes
 	Retries           int64         // writes run again after a serialisation failure or a deadlock
 	Failures          int64         // calls that ended in Unavailable, Full, Timeout or Internal

@@ -92,6 +92,7 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayOne(r, &v, e); err != nil {
 		return err
 	}
+	s.reads.Add(1)
 	w.Header().Set("ETag", etag(e.Version))
 	if r.Header.Get("If-None-Match") == etag(e.Version) {
 		w.WriteHeader(http.StatusNotModified)

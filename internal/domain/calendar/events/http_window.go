@@ -139,6 +139,7 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.reads.Add(1)
 	h := w.Header()
 	tag := a.tag(list, v.Role+"\x00"+v.Person+"\x00"+r.URL.RawQuery)
 	h.Set("ETag", tag)

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"ward/internal/backend/cache"
@@ -56,10 +57,23 @@ type Deps struct {
 }
 
 // Service is the events of all tenants: the scope in each call's context says whose.
-type Service struct{ deps Deps }
+type Service struct {
+	deps Deps
+
+	reads, queries atomic.Int64
+}
 
 // New is the events' service.
-func New(d Deps) *Service { return &Service{d} }
+func New(d Deps) *Service { return &Service{deps: d} }
+
+// Stats are totals since the start.
+type Stats struct {
+	Reads   int64 // windows, events and syncs that were answered
+	Queries int64 // statements that those sent to the database; not those that found who is in a cohort
+}
+
+// Stats gives the totals.
+func (s *Service) Stats() Stats { return Stats{s.reads.Load(), s.queries.Load()} }
 
 // events reads events by their ids.
 func (s *Service) events(ctx context.Context, ids []string) (have map[string]stored, err error) {
@@ -67,6 +81,7 @@ func (s *Service) events(ctx context.Context, ids []string) (have map[string]sto
 	if err != nil {
 		return nil, err
 	}
+	s.queries.Add(1)
 	err = s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		have, err = s.load(ctx, q, key, ids)
 		return err

@@ -53,6 +53,7 @@ func (s *Service) sync(ctx context.Context, subscriber, token string) (_ *change
 	}
 	out := &changes{Token: token}
 	err = s.deps.DB.Snapshot(ctx, func(ctx context.Context, q db.Querier) error {
+		s.queries.Add(2)
 		*out = changes{Token: token, Changes: []change{}}
 		if token == "" {
 			out.Token = "0"
@@ -103,6 +104,7 @@ func (s *Service) handleSync(w http.ResponseWriter, r *http.Request) error {
 	if err := s.seen(r.Context(), audit.History, "", []string{subscriber}, r.URL.RawQuery); err != nil {
 		return err
 	}
+	s.reads.Add(1)
 	for i := range out.Changes {
 		if c := &out.Changes[i]; c.Event != nil {
 			c.Event = v.show(c.Event)

@@ -121,6 +121,7 @@ func (s *Service) fill(ctx context.Context, w *window, list [][]shard, missing [
 	var made []bool
 	err = s.deps.DB.Snapshot(ctx, func(ctx context.Context, q db.Querier) error {
 		clear(versions)
+		s.queries.Add(1)
 		made = make([]bool, len(missing)*n)
 		err := q.Lookup(ctx, db.Lookup{Table: "calendar_subscriber", Want: []string{"version"}, Keys: []db.Column{db.Col("subscriber", names)}}, func(k int, r db.Row) error {
 			versions[k] = r.Int64(0)
@@ -164,6 +165,7 @@ func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missin
 	if len(subscribers) == 0 {
 		return nil
 	}
+	s.queries.Add(2)
 	listed := make([][]string, len(subscribers))
 	all := map[string]bool{}
 	err := q.Lookup(ctx, db.Lookup{Table: "calendar_month", Want: []string{"event"}, Keys: []db.Column{db.Col("subscriber", subscribers), db.Col("month", months)}},
