@@ -77,6 +77,7 @@ type App struct {
 	lanes   *limit.Lanes
 	hashes  *argon.Pool
 	signIn  *signin.Pages
+	deafen  func() // ends hearOfDestroyed; nil when nobody else is there
 
 	listening atomic.Pointer[string] // the address, once it is known
 }
@@ -258,6 +259,10 @@ func (a *App) Close(ctx context.Context) error {
 	var errs []error
 	if a.Audit != nil {
 		errs = append(errs, a.Audit.Flush(ctx)) // what a command did that started nothing
+	}
+	if a.deafen != nil {
+		a.deafen()
+		a.deafen = nil
 	}
 	errs = append(errs, a.Backends.close(ctx))
 	if a.server != nil {

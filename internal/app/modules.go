@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 
-	"ward/internal/base/scope"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
@@ -53,12 +52,13 @@ func (a *App) build() (err error) {
 		Directory: a.Tenants, Router: b.Router, DB: b.DB, Blobs: b.Blobs, Keys: b.Seal, Clock: a.clock, Log: a.log, Version: a.options.Version,
 		Alone:    a.Config.Embedded()[0],
 		LeaveOut: identity.OwnTables(),
-		Shred: []func(context.Context, scope.Tenant) error{
-			func(ctx context.Context, t scope.Tenant) error { return a.Tokens.Forget(ctx, t.ID) },
-			func(ctx context.Context, t scope.Tenant) error { return journal.Forget(ctx, b.DB, t) },
-			func(context.Context, scope.Tenant) error { b.Cache.Flush(); return nil },
-		},
+		Shred:    a.shred(),
 	})
+	if !a.Config.Embedded()[0] { // nobody else is there
+		if a.deafen, err = a.hearOfDestroyed(); err != nil {
+			return err
+		}
+	}
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
 	if err := a.buildAudit(); err != nil {
 		return err

@@ -74,13 +74,19 @@ func fewer(t *testing.T, archive string) string {
 // fullTenant is a tenant with some of the demo's patients in it, or with those of the archive that WARD_TEST_BUNDLES names.
 func fullTenant(t *testing.T, a *app.App, slug string) (tenancy.Tenant, string) {
 	t.Helper()
+	archive := os.Getenv("WARD_TEST_BUNDLES")
+	if archive == "" {
+		archive = fewer(t, filepath.Join("demo", "patients.tar.zst"))
+	}
+	return filledTenant(t, a, slug, archive)
+}
+
+// filledTenant is a tenant with the bundles of an archive in it, and a token to work on it.
+func filledTenant(t *testing.T, a *app.App, slug, archive string) (tenancy.Tenant, string) {
+	t.Helper()
 	made, err := a.Tenants.Create(t.Context(), slug, "St Mary", tenancy.Settings{})
 	if err != nil {
 		t.Fatal(err)
-	}
-	archive := fewer(t, filepath.Join("demo", "patients.tar.zst"))
-	if other := os.Getenv("WARD_TEST_BUNDLES"); other != "" {
-		archive = other
 	}
 	sources, err := app.ImportSources([]string{archive}, nil)
 	if err != nil {
@@ -255,7 +261,7 @@ func mustMove(t *testing.T, a *app.App, slug string, to tiers.Place) tiers.Repor
 func TestMove_ThereAndBackWhileItIsUsed(t *testing.T) {
 	a := started(t, embedded(t))
 	tenant, token := fullTenant(t, a, "st-marys")
-	other, _ := fullTenant(t, a, "north")
+	other, _ := filledTenant(t, a, "north", fewer(t, filepath.Join("demo", "patients.tar.zst")))
 	ways := []tiers.Place{{Home: dbtest.PostgresURL(t)}, {Home: "sqlite:" + t.TempDir()}, {Tier: tenancy.Pooled}}
 	want, others := digestOf(t, a, tenant.Tenant), digestOf(t, a, other.Tenant)
 	for _, to := range ways {

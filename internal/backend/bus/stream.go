@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -53,6 +54,26 @@ func defaulted[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// Purge removes the messages of a stream on a subject, which may hold wildcards, had by their consumers or not. A stream that is not there has none.
+//
+// Errors: Unavailable when the server can't be reached.
+func (b *Bus) Purge(ctx context.Context, stream, subject string) error {
+	if !b.conn.IsConnected() {
+		return errDisconnected()
+	}
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+	if err != nil {
+		return failed(ctx, "stream "+stream+" can't be purged", err)
+	}
+	return nil
 }
 
 // Pending is how many messages of a stream at least one durable consumer has not had yet.

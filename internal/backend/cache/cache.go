@@ -257,6 +257,12 @@ func (c *Cache) Invalidate(ctx context.Context, tags ...Tag) error {
 // Flush drops every tagged answer of this process.
 func (c *Cache) Flush() { c.flush.Add(1) }
 
+// Clear lets go of all that this process keeps, tagged and fixed, so that nothing of it is in memory any longer. What others keep, and the second tier, is as it was.
+func (c *Cache) Clear() {
+	c.Flush()
+	c.kept.InvalidateAll()
+}
+
 // Close leaves the peers, writes what the second tier still waits for and closes it. Close after the last write was acknowledged; a second
 // Close does nothing.
 func (c *Cache) Close(ctx context.Context) error {

@@ -9,8 +9,8 @@
 //     added here, so that a value that was moved to another row, table or tenant does not open.
 //   - New values go under the newest data key; what older ones sealed opens as long as the tenant has them. [Keys.Rotate] gives the tenant another key
 //     and [Keys.Rewrap] another key service: both wrap the data keys anew and rewrite no data. [Keys.Renew] adds a data key.
-//   - After [Keys.Destroy] nothing of the tenant opens: in this process at once, in others after at most five minutes, for which unwrapped keys are
-//     remembered. Copies of the system database that are older hold the wrapped keys; where the key service can destroy the tenant's key (files, a
+//   - After [Keys.Destroy] nothing of the tenant opens: in this process at once, in others when they are told ([Keys.Forget]), or after at most five
+//     minutes, for which unwrapped keys are remembered. Copies of the system database that are older hold the wrapped keys; where the key service can destroy the tenant's key (files, a
 //     server) they are useless too.
 //   - [Keys.For] answers from memory. It asks the key service when the tenant was not seen for five minutes, and ahead of time, in the background, for
 //     tenants that are at work, so that a key service that is slow is not noticed, and one that is away only after five minutes.

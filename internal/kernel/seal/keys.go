@@ -197,6 +197,9 @@ func (k *Keys) begin(ctx context.Context, tenant int32, h *held) (*load, error) 
 	return l, nil
 }
 
+// Forget has the tenant's keys asked for anew, because another process changed or destroyed them.
+func (k *Keys) Forget(tenant int32) { k.forget(tenant) }
+
 // forget has the tenant's keys read anew.
 func (k *Keys) forget(tenant int32) {
 	if v, ok := k.tenants.Load(tenant); ok {

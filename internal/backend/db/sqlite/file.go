@@ -51,6 +51,11 @@ func (f *file) open() (err error) {
 			_ = f.writer.close()
 		}
 	}()
+	if f.at.System { // what is deleted there, such as wrapped keys, must not lie on in the free space
+		if err := f.writer.script("PRAGMA secure_delete=on"); err != nil {
+			return mapped(f.d.base, err)
+		}
+	}
 	if err := f.d.migrateFile(f.writer, f.at); err != nil {
 		return mapped(f.d.base, err)
 	}

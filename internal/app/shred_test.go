@@ -1,0 +1,570 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"ward/internal/app"
+	"ward/internal/backend/blob"
+	"ward/internal/backend/blob/file"
+	"ward/internal/backend/blob/s3"
+	"ward/internal/backend/bus/bustest"
+	"ward/internal/backend/db"
+	"ward/internal/backend/db/dbtest"
+	"ward/internal/backend/kms/kmstest"
+	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/base/testenv"
+	"ward/internal/kernel/access"
+	"ward/internal/kernel/identity/oauth"
+	"ward/internal/kernel/identity/people"
+	"ward/internal/kernel/module"
+	"ward/internal/kernel/resilience"
+	"ward/internal/kernel/tenancy"
+)
+
+// What is looked for in whatever is left: a word that stands in bodies, texts and secrets, and one that is a patient's name, which the index has in the clear.
+const (
+	bodyMark = "Quokkabody"
+	nameMark = "Wombatname"
+)
+
+// marked says which of the marks the bytes hold, in any case.
+func marked(b []byte) (body, name bool) {
+	b = bytes.ToLower(b)
+	return bytes.Contains(b, []byte(strings.ToLower(bodyMark))), bytes.Contains(b, []byte(strings.ToLower(nameMark)))
+}
+
+// doomed is a Ward with a tenant that has something of every kind, and will be destroyed.
+type doomed struct {
+	t        *testing.T
+	config   app.Config
+	one, two *app.App // two is another process, nil when there is none
+	tenant   tenancy.Tenant
+	ctx      context.Context //nolint:containedctx // the tenant's, as the system
+
+	mu       sync.Mutex
+	messages [][]byte // that were published
+}
+
+// eachDoomed fills a tenant in an embedded Ward with key files, and in two processes on PostgreSQL, Redis, NATS and S3 with a key server.
+func eachDoomed(t *testing.T, test func(t *testing.T, d *doomed)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, newDoomed(t, embedded(t), 1))
+	})
+	t.Run("scaled out", func(t *testing.T) {
+		t.Parallel()
+		test(t, newDoomed(t, ownServers(t), 2))
+	})
+}
+
+// ownServers is one process among several, with a database, a bus, a part of the bucket, and keys that no other test has.
+func ownServers(t *testing.T) app.Config {
+	t.Helper()
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	c := onPostgres(t, dbtest.PostgresURL(t), base64.StdEncoding.EncodeToString(secret))
+	server := bustest.NewServer(t)
+	server.Start()
+	c.Bus.URL = server.URL()
+	bucket, query, _ := strings.Cut(c.Blob.URL, "?")
+	c.Blob.URL = bucket + "/" + strings.ToLower(rand.Text()) + "?" + query
+	c.Seal.KMS = kmstest.Transit(t)
+	c.Cache.URL = strings.TrimSuffix(c.Cache.URL, "/0") + "/9" // a database that no other test looks through
+	return c
+}
+
+// stubborn is a module whose consumer never manages, so that its events stay in the stream.
+func stubborn() module.Module {
+	return module.Module{Name: "stubborn", Consumers: []module.Consumer{{
+		Name: "stubborn", Subject: "test.stubborn", Handle: func(context.Context, module.Event) error { return fault.Unavailable("not today") },
+	}}}
+}
+
+func (d *doomed) start() *app.App {
+	d.t.Helper()
+	a, err := app.Open(d.t.Context(), d.config, app.Options{Version: "test", Log: slog.New(slog.DiscardHandler), Extra: []module.Module{stubborn()}})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { _ = a.Stop(context.WithoutCancel(d.t.Context())) }) // some tests stop it themselves
+	if err := a.Start(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+	return a
+}
+
+func newDoomed(t *testing.T, c app.Config, processes int) *doomed {
+	t.Helper()
+	d := &doomed{t: t, config: c}
+	d.one = d.start()
+	if processes > 1 {
+		d.two = d.start()
+	}
+	var err error
+	settings := tenancy.Settings{SignIn: &tenancy.SignIn{Provider: &tenancy.Provider{Issuer: "https://idp.example.org", ClientID: "ward", ClientSecret: bodyMark + "-secret"}}}
+	if d.tenant, err = d.one.Tenants.Create(t.Context(), "general", bodyMark+" General", settings); err != nil {
+		t.Fatal(err)
+	}
+	d.ctx = scope.With(t.Context(), scope.Scope{Tenant: d.tenant.Tenant, Principal: scope.Principal{ID: "system", Role: "system"}})
+	stop, err := d.one.Backends.Bus.Listen([]string{fmt.Sprintf("ward.event.%d.>", d.tenant.ID)}, func(_ string, data []byte) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.messages = append(d.messages, bytes.Clone(data))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	d.fillRecords()
+	d.fillPeople()
+	d.fillRest()
+	return d
+}
+
+func (d *doomed) token(role string) string {
+	d.t.Helper()
+	token, _, err := d.one.Tokens.Create(d.t.Context(), d.tenant.Tenant, role, "", 0)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return token
+}
+
+// send asks a process of the tenant.
+func (d *doomed) send(a *app.App, token, method, path, body string) (int, string) {
+	d.t.Helper()
+	r, err := http.NewRequestWithContext(d.t.Context(), method, "http://"+a.Addr()+"/t/general/"+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/fhir+json")
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func (d *doomed) must(token, method, path, body string) string {
+	d.t.Helper()
+	status, text := d.send(d.one, token, method, path, body)
+	if status >= 300 {
+		d.t.Fatalf("%s %s: %d %s", method, path, status, text)
+	}
+	return text
+}
+
+// fillRecords writes resources twice, so that there is history, a calendar's event, a booked visit and somebody who waits for one.
+func (d *doomed) fillRecords() {
+	d.t.Helper()
+	all := d.token(access.Integration)
+	for range 2 {
+		for path, rest := range map[string]string{
+			"Patient/p1":      `"name":[{"family":"` + nameMark + `"}],"birthDate":"1980-05-05","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">` + bodyMark + `</div>"}`,
+			"Practitioner/dr": `"name":[{"family":"` + nameMark + `"}]`,
+			"Observation/o1":  `"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/p1"},"note":[{"text":"` + bodyMark + `"}]`,
+		} {
+			typ, id, _ := strings.Cut(path, "/")
+			d.must(all, "PUT", "fhir/"+path, `{"resourceType":"`+typ+`","id":"`+id+`",`+rest+`}`)
+		}
+	}
+	desk := d.token(access.FrontDesk)
+	d.must(desk, "POST", "calendar/events", `{"organization":"Organization/1","subscribers":["Patient/p1","Practitioner/dr"],"title":"`+bodyMark+`","start":"2026-03-12T09:00:00","end":"2026-03-12T10:00:00","tz":"UTC"}`)
+	admin := d.token(access.Admin)
+	d.must(admin, "PUT", "calendar/services/visit", `{"title":"Visit","minutes":30}`)
+	d.must(admin, "PUT", "calendar/availability/dr", `{"actor":"Practitioner/dr","zone":"UTC","hours":[{"rrule":"FREQ=DAILY","start":"09:00","end":"17:00"}],"services":[{"service":"visit"}]}`)
+	from := time.Now().UTC().AddDate(0, 0, 7)
+	start := from.Format("2006-01-02") + "T15:00:00Z"
+	d.must(admin, "POST", "fhir/Appointment/$book", fmt.Sprintf(`{"resourceType":"Parameters","parameter":[{"name":"appointment-resource","resource":{"resourceType":"Appointment","status":"pending",
+		"serviceType":[{"coding":[{"system":"urn:ward:service","code":"visit"}]}],"start":%q,"comment":%q,
+		"participant":[{"actor":{"reference":"Practitioner/dr"},"status":"needs-action"},{"actor":{"reference":"Patient/p1"},"status":"needs-action"}]}}]}`, start, bodyMark))
+	d.must(admin, "POST", "calendar/waitlist", fmt.Sprintf(`{"service":"visit","patient":"Patient/p1","actor":"Practitioner/dr","earliest":%q,"latest":%q}`,
+		from.Format(time.RFC3339), from.AddDate(0, 0, 9).Format(time.RFC3339)))
+}
+
+// fillPeople makes an account with a second factor, a client, a key that signs, a patient that was opened in an emergency and an operator's grant.
+func (d *doomed) fillPeople() {
+	d.t.Helper()
+	if err := d.one.People.Plant(d.ctx, people.Invitation{Email: bodyMark + "@example.org", Name: bodyMark, Role: access.Admin}, "a long enough password 7", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"); err != nil {
+		d.t.Fatal(err)
+	}
+	if _, _, err := d.one.OAuth.CreateClient(d.ctx, oauth.Registration{Name: bodyMark, RedirectURIs: []string{"https://app.example.org/back"}, Scope: "openid"}); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.one.OAuth.RotateKeys(d.ctx); err != nil {
+		d.t.Fatal(err)
+	}
+	clinician := scope.With(d.t.Context(), scope.Scope{Tenant: d.tenant.Tenant, Principal: access.WithRights(scope.Principal{ID: "user/1", Role: access.Clinician, Person: "Practitioner/dr"})})
+	if _, err := d.one.Glass.Open(clinician, "p1", bodyMark+" came in unconscious", time.Hour); err != nil {
+		d.t.Fatal(err)
+	}
+	admin := scope.With(d.t.Context(), scope.Scope{Tenant: d.tenant.Tenant, Principal: access.WithRights(scope.Principal{ID: "user/2", Role: access.Admin})})
+	if _, err := d.one.Operators.Give(admin, "", bodyMark+" is to be looked into", time.Hour); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.one.Audit.Flush(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// fillRest puts a blob, cached values and events.
+func (d *doomed) fillRest() {
+	d.t.Helper()
+	text := strings.Repeat(bodyMark+" ", 20_000)
+	if _, err := d.one.Backends.Blobs.Put(d.ctx, "study/1.dcm", "application/dicom", strings.NewReader(text), int64(len(text))); err != nil {
+		d.t.Fatal(err)
+	}
+	for _, a := range d.processes() {
+		if err := a.Backends.Cache.SetFixed(d.ctx, []byte("fixed"), []byte(bodyMark), time.Hour); err != nil {
+			d.t.Fatal(err)
+		}
+		d.await("answers are kept", func() bool { // not until the processes know each other
+			lease, err := a.Backends.Cache.Begin(d.ctx)
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			lease.Store([]byte("tagged"), []byte(bodyMark))
+			_, ok, err := a.Backends.Cache.Get(d.ctx, []byte("tagged"))
+			return ok && err == nil
+		})
+	}
+	err := d.one.Backends.DB.Write(d.ctx, func(ctx context.Context, tx db.Tx) error {
+		return d.one.Outbox.Enqueue(ctx, tx, module.Event{Subject: "test.stubborn", Data: []byte(`"` + bodyMark + `"`)})
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *doomed) processes() []*app.App {
+	if d.two == nil {
+		return []*app.App{d.one}
+	}
+	return []*app.App{d.one, d.two}
+}
+
+func (d *doomed) published() [][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.messages)
+}
+
+func (d *doomed) await(what string, happened func() bool) {
+	d.t.Helper()
+	awaited(d.t, what, happened)
+}
+
+func awaited(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !happened(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("30 s passed before %s", what)
+		}
+	}
+}
+
+// destroy deletes the tenant and has it destroyed when its time is over.
+func (d *doomed) destroy() {
+	d.t.Helper()
+	if _, err := d.one.Tiers.Delete(d.t.Context(), "general", time.Millisecond); err != nil {
+		d.t.Fatal(err)
+	}
+	d.await("the tenant is destroyed", func() bool {
+		if err := d.one.Tiers.Resume(d.t.Context(), false); err != nil {
+			d.t.Fatal(err)
+		}
+		_, err := d.one.Tenants.Get(d.t.Context(), "general")
+		return fault.Is(err, fault.CodeNotFound)
+	})
+}
+
+// keyless says that no process gives the tenant's key any more.
+func (d *doomed) keyless() {
+	d.t.Helper()
+	for i, a := range d.processes() {
+		d.await("the keys are forgotten everywhere", func() bool {
+			_, err := a.Backends.Seal.Of(d.t.Context(), d.tenant.ID)
+			return fault.Is(err, fault.CodeGone)
+		})
+		d.t.Logf("process %d has no key", i+1)
+	}
+}
+
+// bare is the blob store as it is, with nothing opened.
+func (d *doomed) bare() blob.Driver {
+	d.t.Helper()
+	if d.two == nil {
+		b, err := file.Open(strings.TrimPrefix(d.config.BlobURL(), "file:"))
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		d.t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	b, err := s3.Open(d.config.Blob.URL, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3"})})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(b.Close)
+	return b
+}
+
+// stored is every object of the tenant as it is kept.
+func (d *doomed) stored(b blob.Driver) map[string][]byte {
+	d.t.Helper()
+	all := map[string][]byte{}
+	for e, err := range b.List(d.t.Context(), fmt.Sprintf("t/%d/", d.tenant.ID), "") {
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		o, err := b.Open(d.t.Context(), e.Name, blob.Span{Length: -1})
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		text, err := io.ReadAll(o.Body)
+		_ = o.Body.Close()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		all[e.Name] = text
+	}
+	return all
+}
+
+// TestShred_Rows: no row is left of the tenant, in its own tables or in the system's, and no file of an embedded Ward holds a byte of what it had.
+func TestShred_Rows(t *testing.T) {
+	t.Parallel()
+	eachDoomed(t, func(t *testing.T, d *doomed) {
+		d.destroy()
+		d.keyless()
+		if _, err := d.one.Records.Read(d.ctx, "Patient", "p1"); err == nil {
+			t.Error("a resource is read")
+		}
+		if d.two != nil {
+			for name, text := range everyTable(t, d.config.DB.URL) {
+				if body, name2 := marked(text); body || name2 {
+					t.Errorf("the table %s has something left", name)
+				}
+			}
+			for _, name := range tenantTables(t, d.config.DB.URL) {
+				if n := counted(t, d.config.DB.URL, name, d.tenant.ID); n != 0 {
+					t.Errorf("%d rows of %s are left", n, name)
+				}
+			}
+			return
+		}
+		if left, err := filepath.Glob(filepath.Join(d.config.Data, "tenants", fmt.Sprint(d.tenant.ID)+".db*")); err != nil || len(left) > 0 {
+			t.Errorf("%v are left: %v", left, err)
+		}
+		if err := d.one.Stop(context.WithoutCancel(t.Context())); err != nil { // what is in the journal of the file goes into it
+			t.Error(err)
+		}
+		unmarked(t, d.config.Data)
+	})
+}
+
+// unmarked says that no file of a folder holds a mark, but for mails that went out.
+func unmarked(t *testing.T, dir string) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && e.Name() == "mail" {
+			return fs.SkipDir
+		}
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		if body, name := marked(content); body || name {
+			t.Errorf("%s shows what was written", path)
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Error(files, err)
+	}
+}
+
+// TestShred_Caches: what lies in Redis is sealed and opens for nobody; what processes had in memory is gone, also in those that did not do it.
+func TestShred_Caches(t *testing.T) {
+	t.Parallel()
+	eachDoomed(t, func(t *testing.T, d *doomed) {
+		if d.two != nil {
+			d.await("a value is in Redis", func() bool { // not until it is connected
+				if err := d.one.Backends.Cache.SetFixed(d.ctx, []byte("fixed"), []byte(bodyMark), time.Hour); err != nil {
+					t.Fatal(err)
+				}
+				return d.inRedis() > 0
+			})
+		}
+		d.destroy()
+		d.keyless()
+		for i, a := range d.processes() {
+			d.await("caches are empty", func() bool {
+				_, tagged, err := a.Backends.Cache.Get(d.ctx, []byte("tagged"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				// In Redis it lies on, until its time is over.
+				_, fixed, err := a.Backends.Cache.GetFixed(d.ctx, []byte("fixed"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return !tagged && !fixed
+			})
+			if status, text := d.send(a, "x", "GET", "fhir/Patient/p1", ""); status < 400 || strings.Contains(text, nameMark) {
+				t.Errorf("process %d answers %d %s", i+1, status, text)
+			}
+		}
+		if d.two != nil && d.inRedis() == 0 {
+			t.Error("what was in Redis is not looked at any more")
+		}
+	})
+}
+
+// inRedis counts the values in Redis, none of which may show a mark.
+func (d *doomed) inRedis() (values int) {
+	d.t.Helper()
+	option, err := rueidis.ParseURL(d.config.Cache.URL)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	client, err := rueidis.NewClient(option)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer client.Close()
+	names, err := client.Do(d.t.Context(), client.B().Keys().Pattern("*").Build()).AsStrSlice()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, name := range names {
+		value, err := client.Do(d.t.Context(), client.B().Get().Key(name).Build()).AsBytes()
+		if body, inName := marked(append(value, name...)); body || inName {
+			d.t.Errorf("%s shows what it holds", name)
+		}
+		if err == nil && len(value) > 0 {
+			values++
+		}
+	}
+	return values
+}
+
+// TestShred_Streams: messages that were published are sealed, are taken out of the stream, and opened before but not after.
+func TestShred_Streams(t *testing.T) {
+	t.Parallel()
+	eachDoomed(t, func(t *testing.T, d *doomed) {
+		opens := func(message []byte) bool {
+			key, err := d.one.Backends.Seal.Of(t.Context(), d.tenant.ID)
+			if err != nil {
+				return false
+			}
+			id, rest := message[1:17], message[17:] // after the format; see package outbox
+			n, used := binary.Uvarint(rest)
+			plain, err := key.Open(nil, rest[used:used+int(n)], append([]byte("outbox/"), id...)) //nolint:gosec // of a test's message
+			body, _ := marked(plain)
+			return err == nil && body
+		}
+		d.await("a message with the mark is published", func() bool { return slices.ContainsFunc(d.published(), opens) })
+		for _, m := range d.published() {
+			if body, name := marked(m); body || name {
+				t.Error("a message shows what it says")
+			}
+		}
+		if n, err := d.one.Backends.Bus.Pending(t.Context(), "WARD_EVENTS"); err != nil || n == 0 {
+			t.Errorf("nothing waits in the stream: %v", err)
+		}
+		d.destroy()
+		d.keyless()
+		if n, err := d.one.Backends.Bus.Pending(t.Context(), "WARD_EVENTS"); err != nil || n != 0 {
+			t.Errorf("%d messages are left in the stream: %v", n, err)
+		}
+		for _, m := range d.published() {
+			if opens(m) {
+				t.Error("a message opens still")
+			}
+		}
+	})
+}
+
+// TestShred_Blobs: blobs are gone; copies that somebody kept of them are put back, and don't open.
+func TestShred_Blobs(t *testing.T) {
+	t.Parallel()
+	eachDoomed(t, func(t *testing.T, d *doomed) {
+		bare := d.bare()
+		kept := d.stored(bare)
+		if len(kept) == 0 {
+			t.Fatal("there are no blobs")
+		}
+		for name, content := range kept {
+			if body, _ := marked(content); body || strings.Contains(name, bodyMark) {
+				t.Errorf("%s shows what it holds", name)
+			}
+		}
+		d.destroy()
+		d.keyless()
+		if left := d.stored(bare); len(left) != 0 {
+			t.Errorf("%d blobs are left", len(left))
+		}
+		for name, content := range kept {
+			if err := bare.Put(t.Context(), name, bytes.NewReader(content), int64(len(content))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, a := range d.processes() {
+			if r, _, err := a.Backends.Blobs.Get(d.ctx, "study/1.dcm"); err == nil {
+				_ = r.Close()
+				t.Error("a copy that was put back opens")
+			} else if !fault.Is(err, fault.CodeGone) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// pathOf is what a database's URL names.
+func pathOf(t *testing.T, at string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := url.Parse(testenv.URL(t, "WARD_TEST_POSTGRES_ADMIN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.Path = u.Path
+	return admin
+}
