@@ -161,4 +161,3 @@ func Transit(t testing.TB) (address string) {
 	}
 	return "vault+http://" + TransitToken + "@" + u.Host + "/transit/ward-"
 }
-
