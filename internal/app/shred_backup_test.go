@@ -18,6 +18,7 @@ import (
 	"ward/internal/app"
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/base/testenv"
 	"ward/internal/kernel/transfer"
 )
 
@@ -28,7 +29,20 @@ func admin(t *testing.T, at string) *pgconn.PgConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close(context.WithoutCancel(t.Context())) })
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		pid := c.PID()
+		_ = c.Close(ctx)
+		watch, err := pgconn.Connect(ctx, testenv.URL(t, "WARD_TEST_POSTGRES_ADMIN"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = watch.Close(ctx) }()
+		awaited(t, "the server has let it go", func() bool { // whoever drops the database may not end it
+			rows, err := watch.Exec(ctx, fmt.Sprintf("SELECT 1 FROM pg_stat_activity WHERE pid = %d", pid)).ReadAll()
+			return err == nil && len(rows[0].Rows) == 0
+		})
+	})
 	return c
 }
 
