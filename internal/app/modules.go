@@ -52,7 +52,13 @@ func (a *App) build() (err error) {
 		Directory: a.Tenants, Router: b.Router, DB: b.DB, Blobs: b.Blobs, Keys: b.Seal, Clock: a.clock, Log: a.log, Version: a.options.Version,
 		Alone:    a.Config.Embedded()[0],
 		LeaveOut: identity.OwnTables(),
-		Shred:    a.shred(),
+		Settle: func(ctx context.Context) error {
+			if err := a.People.Settle(ctx); err != nil {
+				return err
+			}
+			return a.OAuth.Settle(ctx)
+		},
+		Shred: a.shred(),
 	})
 	if !a.Config.Embedded()[0] { // nobody else is there
 		if a.deafen, err = a.hearOfDestroyed(); err != nil {

@@ -25,7 +25,7 @@ func (a *App) buildOAuth() error {
 	}
 	a.OAuth, err = oauth.New(oauth.Deps{
 		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Tenants: a.Tenants, All: a.allTenants, People: signedIn{a}, Patients: chosen{a}, Pages: pages, Audit: a.Audit,
-		Secret: a.Backends.keys.oauth, BaseURL: a.Config.HTTP.PublicURL, Rights: access.WithRights,
+		Secret: a.Backends.keys.oauth, Keys: a.Backends.Seal, BaseURL: a.Config.HTTP.PublicURL, Rights: access.WithRights,
 		MayRegister: func(ctx context.Context) (bool, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return s.DynamicRegistration, err

@@ -19,7 +19,7 @@ import (
 func (a *App) buildPeople() (err error) {
 	b := a.Backends
 	secure := strings.HasPrefix(a.Config.HTTP.PublicURL, "https:")
-	a.Sessions = people.NewSessions(people.SessionDeps{DB: b.DB, Clock: a.clock, Log: a.log, Secure: secure, Limits: a.sessionLimits})
+	a.Sessions = people.NewSessions(people.SessionDeps{DB: b.DB, Keys: b.Seal, Clock: a.clock, Log: a.log, Secure: secure, Limits: a.sessionLimits})
 	mailer, err := a.mailer()
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func (a *App) buildPeople() (err error) {
 		Workers: a.Config.SignIn.HashWorkers, Clock: a.clock, Command: hashCommand(a.options.HashCommand), Gentle: hashCommand(a.options.HashCommand, "--gentle"),
 	})
 	a.People, err = people.New(people.Deps{
-		DB: b.DB, Clock: a.clock, Log: a.log, Sessions: a.Sessions, Pool: a.hashes, Settings: a.Tenants.Settings, Tenants: a.allTenants, Key: b.keys.people,
+		DB: b.DB, Clock: a.clock, Log: a.log, Sessions: a.Sessions, Pool: a.hashes, Settings: a.Tenants.Settings, Tenants: a.allTenants, Key: b.keys.people, Keys: b.Seal,
 		Mailer: mailer, Audit: a.Audit, BaseURL: a.publicURL, Proxies: proxies, Provider: people.ProviderClient(a.Config.SignIn.PrivateProviders),
 		Metrics: newPeopleMeter(a.metrics),
 		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error {

@@ -241,7 +241,7 @@ func TestShred_Backups(t *testing.T) {
 		}
 		can := d.opened(restored, func(a *app.App) {
 			body, name := d.marksIn(a)
-			if strings.Join(body, " ") != "identity_oauth_client identity_person" || strings.Join(name, " ") != "records_index" {
+			if len(body) != 0 || strings.Join(name, " ") != "records_index" {
 				t.Errorf("the backup shows bodies in %v and names in %v", body, name)
 			}
 		})

@@ -22,10 +22,10 @@ func (t *Tokens) Forget(ctx context.Context, tenantID int32) (err error) {
 	return err
 }
 
-// OwnTables are tables that only this Ward can use: what they hold is sealed or hashed under its own secret, or soon over. An archive of a tenant is without them.
+// OwnTables are tables that only this Ward can use: what they hold is its own, or soon over. An archive of a tenant is without them.
 func OwnTables() []string {
 	return []string{
 		"identity_oauth_key", "identity_oauth_grant", "identity_oauth_token", "identity_oauth_launch", "identity_oauth_jti",
-		"identity_session", "identity_link", "identity_activation", "identity_attempt", "identity_passkey", "identity_recovery", "identity_throttle",
+		"identity_session", "identity_link", "identity_activation", "identity_attempt", "identity_throttle",
 	}
 }

@@ -35,6 +35,7 @@ const (
 type Key struct {
 	tenant int32
 	off    bool
+	strict bool // nothing is kept in the clear, and what is does not open
 	newest uint32
 	byID   map[uint32]*dataKey
 	root   []byte // of what is derived: it never changes for a tenant
@@ -97,6 +98,13 @@ func newAEAD(raw []byte) (cipher.AEAD, error) {
 // Off says that sealing is off: values are stored in the clear.
 func (k *Key) Off() bool { return k.off }
 
+// Strict is the same key for secrets: they are sealed while sealing is off, too, and what is in the clear does not open.
+func (k *Key) Strict() *Key {
+	strict := *k
+	strict.off, strict.strict = false, true
+	return &strict
+}
+
 // Seal appends plain, sealed, to dst. associated says what it is: the table and the id that it is stored under. plain and dst must not overlap.
 func (k *Key) Seal(dst, plain, associated []byte) []byte {
 	if k.off {
@@ -122,7 +130,7 @@ func (k *Key) bind(dst, associated []byte) []byte {
 // Errors: Unprocessable for anything else.
 func (k *Key) Open(dst, sealed, associated []byte) ([]byte, error) {
 	switch {
-	case len(sealed) > 0 && sealed[0] == Clear:
+	case len(sealed) > 0 && sealed[0] == Clear && !k.strict:
 		return append(dst, sealed[1:]...), nil
 	case len(sealed) < Overhead || sealed[0] != Sealed:
 		return nil, fault.Unprocessable("not a sealed value")

@@ -184,6 +184,11 @@ func (s *Service) Export(ctx context.Context, slug string, w io.Writer, to []age
 		progress = func(Progress) {}
 	}
 	ctx = within(ctx, t.Tenant)
+	if s.deps.Settle != nil {
+		if err := s.deps.Settle(ctx); err != nil {
+			return m, err
+		}
+	}
 	tables, err := transfer.Tables(ctx, s.deps.DB)
 	if err != nil {
 		return m, err

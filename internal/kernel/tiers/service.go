@@ -35,6 +35,8 @@ type Deps struct {
 	Grace time.Duration
 	// LeaveOut are tables that archives don't hold: what this Ward alone can use, such as sessions.
 	LeaveOut []string
+	// Settle brings what an earlier version of Ward wrote, and only this Ward can open, under the tenant's own keys before an export; the scope in ctx is the tenant's. nil does nothing.
+	Settle func(ctx context.Context) error
 	// Shred are further seams that forget a tenant, after its keys were destroyed; the scope in ctx is the tenant's.
 	Shred []func(ctx context.Context, t scope.Tenant) error
 }

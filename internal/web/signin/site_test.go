@@ -144,14 +144,14 @@ func newSite(t *testing.T, d *db.DB) *site {
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
 	all := func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{north, south}, nil }
 	log := slog.New(slog.DiscardHandler)
-	s.sessions = people.NewSessions(people.SessionDeps{DB: d, Clock: s.now, Log: log, Limits: func(context.Context) (people.Limits, error) {
+	s.sessions = people.NewSessions(people.SessionDeps{DB: d, Keys: sealtest.Keys(t, d), Clock: s.now, Log: log, Limits: func(context.Context) (people.Limits, error) {
 		return people.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour}, nil
 	}})
 	pool := argon.New(argon.Options{Params: argon.Params{Memory: 64, Time: 1, Threads: 1}})
 	t.Cleanup(pool.Close)
 	var box *outbox.Outbox
 	s.people, err = people.New(people.Deps{
-		DB: d, Clock: s.now, Log: log, Sessions: s.sessions, Pool: pool, Tenants: all, Key: bytes.Repeat([]byte{7}, 32), Audit: s.audit, Metrics: counted(s.done),
+		DB: d, Clock: s.now, Log: log, Sessions: s.sessions, Pool: pool, Tenants: all, Key: bytes.Repeat([]byte{7}, 32), Keys: sealtest.Keys(t, d), Audit: s.audit, Metrics: counted(s.done),
 		Settings: func(context.Context) (tenancy.Settings, error) { return *s.settings.Load(), nil },
 		Mailer:   people.Folder{Dir: s.mails, From: "ward@example.org", Clock: s.now}, Provider: s.client,
 		BaseURL: func() string { return base },

@@ -42,6 +42,10 @@ func (p *Provider) register(ctx context.Context, r Registration, dynamic bool) (
 	if err != nil {
 		return c, "", "", fault.Internal("write a registration").With(err)
 	}
+	key, err := p.key(ctx)
+	if err != nil {
+		return c, "", "", err
+	}
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if dynamic {
 			if err := tx.Lock(ctx, "identity_oauth_client"); err != nil {
@@ -56,7 +60,7 @@ func (p *Provider) register(ctx context.Context, r Registration, dynamic bool) (
 			}
 		}
 		_, err := tx.Exec(ctx, "INSERT INTO identity_oauth_client (id, registration, secret, dynamic, created, used) VALUES ($1, $2, $3, $4, $5, 0)",
-			c.ID, string(text), append([]byte{}, c.secret...), flag(dynamic), c.Created.UnixMilli())
+			c.ID, hideRegistration(key, c.ID, text), append([]byte{}, c.secret...), flag(dynamic), c.Created.UnixMilli())
 		return err
 	})
 	if err != nil {
@@ -164,15 +168,18 @@ func (p *Provider) AllowOrigin(ctx context.Context, origin string) (bool, error)
 
 func (p *Provider) queryClients(ctx context.Context, rest string, args ...any) (found []Client, err error) {
 	defer fault.Op(&err, "oauth.queryClients")
+	key, err := p.key(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		found = nil
 		return q.Query(ctx, "SELECT id, registration, secret, dynamic, created, used FROM identity_oauth_client "+rest, func(r db.Row) error {
 			c := Client{ID: r.Text(0), Dynamic: r.Int64(3) == 1, Created: moment(r.Int64(4)), Used: r.Int64(5) == 1, secret: append([]byte{}, r.Bytes(2)...)}
-			if err := json.Unmarshal([]byte(r.Text(1)), &c.Registration); err != nil {
-				return fault.Internal("the registration of the client %s can't be read", c.ID).With(err)
-			}
+			var err error
+			c.Registration, err = revealRegistration(key, c.ID, r.Text(1))
 			found = append(found, c)
-			return nil
+			return err
 		}, args...)
 	})
 	return found, err

@@ -58,11 +58,7 @@ func (p *Provider) signer(ctx context.Context) (jose.JSONWebKey, error) {
 			return jose.JSONWebKey{}, fault.Internal("there is no key to sign with")
 		}
 	}
-	tenant, err := tenantOf(ctx)
-	if err != nil {
-		return jose.JSONWebKey{}, err
-	}
-	der, err := p.sealer.open(k.sealed, keyAbout(tenant, k.id))
+	der, err := p.openKey(ctx, k.id, k.sealed)
 	if err != nil {
 		return jose.JSONWebKey{}, err
 	}
@@ -73,6 +69,7 @@ func (p *Provider) signer(ctx context.Context) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{Key: private, KeyID: k.id, Algorithm: string(idTokenAlgorithm), Use: "sig"}, nil
 }
 
+// keyAbout is what a key that was sealed under the installation's key is bound to.
 func keyAbout(t scope.Tenant, id string) string {
 	return "tenant " + strconv.Itoa(int(t.ID)) + " key " + id
 }
@@ -138,7 +135,11 @@ func (p *Provider) addKey(ctx context.Context, notice time.Duration, first bool)
 	if err != nil {
 		return fault.Internal("write a key").With(err)
 	}
-	sealed := p.sealer.seal(der, keyAbout(tenant, key.KeyID))
+	seals, err := p.key(ctx)
+	if err != nil {
+		return err
+	}
+	sealed := seals.Seal(nil, der, aboutKey(key.KeyID))
 	added := false
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		added = false

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"ward/internal/backend/db"
 	"ward/internal/backend/db/dbtest"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity/oauth"
@@ -91,12 +93,16 @@ func TestKeys_Rotate(t *testing.T) {
 		if third := s.signedBy(app); third == second || len(s.keys()) != 2 {
 			s.Errorf("%d keys", len(s.keys()))
 		}
-		// Another process with another secret can't sign with them.
-		s.deps.Secret = []byte(strings.Repeat("x", 32))
-		_, other := s.process()
+		// One that was changed in the database does not sign.
+		if err := s.deps.DB.Write(s.ctx(), func(ctx context.Context, tx db.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE identity_oauth_key SET private = $1", []byte("another key, or the same one from another tenant's row"))
+			return err
+		}); err != nil {
+			s.Fatal(err)
+		}
+		_, other := s.process() // which has nothing in memory
 		s.server = other
 		s.authorize("pat", request(app.ID, "scope", "openid launch/patient"))
-		// The forms of the first secret are not taken either: the code is made by this process.
 		code := s.consent("pat", "allow").query().Get("code")
 		if a := s.token(exchange(app.ID, code)); a.Code != http.StatusInternalServerError || strings.Contains(a.Body.String(), "sealed") {
 			s.Errorf("%d %s", a.Code, a.Body)

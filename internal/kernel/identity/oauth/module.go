@@ -57,7 +57,10 @@ func (p *Provider) Module() module.Module {
 			guarded("DELETE", at+"/clients/{id}", access.TenantManage, form, "Delete a client and all it was granted", p.handleDeleteClient),
 			guarded("POST", at+"/keys", access.TenantManage, form, "Sign id tokens with a new key from now on", p.handleRotateKeys),
 		},
-		Runners: []module.Runner{{Name: "oauth-sweep", Target: module.Worker, Run: p.sweep}},
+		Runners: []module.Runner{
+			{Name: "oauth-sweep", Target: module.Worker, Run: p.sweep},
+			{Name: "oauth-settle", Target: module.Worker, Run: p.settleAll},
+		},
 	}
 }
 

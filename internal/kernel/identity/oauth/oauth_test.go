@@ -28,6 +28,7 @@ import (
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/seal/sealtest"
 	"ward/internal/kernel/serve"
 )
 
@@ -82,7 +83,7 @@ func newSite(t *testing.T, d *db.DB) *site {
 	}, authTime: s.clock.Now(), dead: map[string]bool{}}
 	s.deps = oauth.Deps{
 		DB: d, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Tenants: tenants{}, All: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{demo, north}, nil },
-		People: s.people, Patients: patients{}, Pages: s.pages, Audit: s.audit, Secret: make([]byte, 32), BaseURL: host,
+		People: s.people, Patients: patients{}, Pages: s.pages, Audit: s.audit, Secret: make([]byte, 32), Keys: sealtest.Keys(t, d), BaseURL: host,
 		MayRegister: func(context.Context) (bool, error) { return s.open, nil }, NewKey: oneKey,
 		Fetch: func(_ context.Context, url string) ([]byte, error) {
 			if text, ok := s.fetched[url]; ok {

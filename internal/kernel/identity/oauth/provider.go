@@ -115,7 +115,8 @@ type Deps struct {
 	Patients Patients
 	Pages    Pages
 	Audit    Audit
-	Secret   []byte // 32 bytes, the same in every process: seals private keys, signs what goes through browsers
+	Secret   []byte // 32 bytes, the same in every process: signs what goes through browsers
+	Keys     Keys   // of tenants: private keys and registrations are sealed with them
 	BaseURL  string // by which clients reach this; empty takes it from requests, on loopback only
 	// MayRegister says whether clients of the context's tenant may register themselves.
 	MayRegister func(ctx context.Context) (bool, error)

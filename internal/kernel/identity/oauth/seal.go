@@ -11,7 +11,7 @@ import (
 	"ward/internal/base/fault"
 )
 
-// sealer keeps private keys from whoever reads the database alone, and lets what goes through a browser come back unchanged.
+// sealer lets what goes through a browser come back unchanged, and opens private keys that were sealed before tenants had keys.
 type sealer struct {
 	aead cipher.AEAD
 	mac  []byte
@@ -37,11 +37,7 @@ func newSealer(secret []byte) (sealer, error) {
 	return sealer{aead, mac}, err
 }
 
-// seal encrypts; about binds the result to what it is of.
-func (s sealer) seal(plain []byte, about string) []byte {
-	return s.aead.Seal(nil, nil, plain, []byte(about)) //nolint:gosec // the cipher draws and prepends a random nonce
-}
-
+// open gives what was sealed before tenants had keys.
 func (s sealer) open(sealed []byte, about string) ([]byte, error) {
 	plain, err := s.aead.Open(nil, nil, sealed, []byte(about))
 	if err != nil {

@@ -91,10 +91,21 @@ func (p *People) Invite(ctx context.Context, i Invitation) (made Person, link st
 		ID: id.New(), Email: phi.Of(i.Email), Name: phi.Of(i.Name), Role: i.Role, Reference: i.Reference, Patients: i.Patients, Sensitive: i.Sensitive,
 		State: Invited, Created: p.now(),
 	}
+	if err := p.Settle(ctx); err != nil { // an account of before would not be seen to have the address
+		return made, "", err
+	}
+	key, err := keyOf(ctx, p.deps.Keys)
+	if err != nil {
+		return made, "", err
+	}
+	address, sealed, err := hide(key, made.ID, private{i.Email, i.Name})
+	if err != nil {
+		return made, "", err
+	}
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO identity_person (id, email, name, role, person, patients, sensitive, state, password, second_step, created, activated, signed_in)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0)`,
-			made.ID, i.Email, i.Name, i.Role, i.Reference, strings.Join(i.Patients, " "), strings.Join(i.Sensitive, " "), Invited, made.Created.UnixMilli())
+		_, err := tx.Exec(ctx, `INSERT INTO identity_person (id, email, name, private, role, person, patients, sensitive, state, password, second_step, created, activated, signed_in)
+			VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0)`,
+			made.ID, address, sealed, i.Role, i.Reference, strings.Join(i.Patients, " "), strings.Join(i.Sensitive, " "), Invited, made.Created.UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -172,11 +183,16 @@ func (p *People) again(ctx context.Context, personID string, byHand bool, what s
 // List is the tenant's people by the time they were invited, at most limit after the one with the id; "" from the first.
 func (p *People) List(ctx context.Context, after string, limit int) (found []Person, err error) {
 	defer fault.Op(&err, "people.List")
+	key, err := keyOf(ctx, p.deps.Keys)
+	if err != nil {
+		return nil, err
+	}
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		found = nil
 		return q.Query(ctx, "SELECT "+personColumns+" FROM identity_person p WHERE p.id > $1 ORDER BY p.id LIMIT $2", func(r db.Row) error {
-			found = append(found, scanPerson(r, 0))
-			return nil
+			who, err := scanPerson(key, r, 0)
+			found = append(found, who)
+			return err
 		}, after, limit)
 	})
 	return found, err
@@ -199,17 +215,22 @@ func (p *People) ByEmail(ctx context.Context, email string) (who Person, err err
 		return who, err
 	}
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
-		who, err = p.find(ctx, q, "p.email = $1", email)
+		who, err = p.findAddress(ctx, q, email)
 		return err
 	})
 	return who, err
 }
 
 func (p *People) find(ctx context.Context, q db.Querier, where string, args ...any) (who Person, err error) {
+	key, err := keyOf(ctx, p.deps.Keys)
+	if err != nil {
+		return who, err
+	}
 	found := false
-	err = q.Query(ctx, "SELECT "+personColumns+" FROM identity_person p WHERE "+where, func(r db.Row) error {
-		who, found = scanPerson(r, 0), true
-		return nil
+	err = q.Query(ctx, "SELECT "+personColumns+" FROM identity_person p WHERE "+where, func(r db.Row) (err error) {
+		found = true
+		who, err = scanPerson(key, r, 0)
+		return err
 	}, args...)
 	if err == nil && !found {
 		err = fault.NotFound("there is no such person")

@@ -49,7 +49,10 @@ func (p *People) Activate(ctx context.Context, link, password string) (ticket st
 	}
 	p.gather(ctx)
 	activationID := id.New()
-	sealed := p.seal(tenantOf(ctx), "password "+activationID, []byte(password))
+	sealed, err := p.seal(ctx, "password "+activationID, []byte(password))
+	if err != nil {
+		return "", who, err
+	}
 	text, hash := secret()
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		n, err := tx.Exec(ctx, "DELETE FROM identity_link WHERE hash = $1 AND expires > $2", hashed(link), p.now().UnixMilli())
@@ -315,7 +318,7 @@ func (q *queue) claim(ctx context.Context) (list []pending, err error) {
 // hash computes one, after a rest that leaves the machine to those who wait for charts.
 func (q *queue) hash(ctx context.Context, x *pending) error {
 	p := q.people
-	plain, err := p.open(tenantOf(ctx), "password "+x.id, x.sealed)
+	plain, err := p.open(ctx, "password "+x.id, x.sealed)
 	if err != nil {
 		return err
 	}

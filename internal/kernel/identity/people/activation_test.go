@@ -19,6 +19,7 @@ import (
 	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/module"
+	"ward/internal/kernel/seal/sealtest"
 	"ward/internal/kernel/tenancy"
 )
 
@@ -39,7 +40,7 @@ func (h *house) staff(hashed chan int) *people.People {
 	pool := argon.New(argon.Options{Params: argon.Params{Memory: 64, Time: 1, Threads: 1}})
 	h.Cleanup(pool.Close)
 	p, err := people.New(people.Deps{
-		DB: h.db, Clock: h.now, Log: slog.New(slog.DiscardHandler), Sessions: h.process(), Pool: pool, Key: bytes.Repeat([]byte{1}, 32), Audit: quiet{}, Metrics: counted(hashed),
+		DB: h.db, Clock: h.now, Log: slog.New(slog.DiscardHandler), Sessions: h.process(), Pool: pool, Key: bytes.Repeat([]byte{1}, 32), Keys: sealtest.Keys(h, h.db), Audit: quiet{}, Metrics: counted(hashed),
 		Settings: func(context.Context) (tenancy.Settings, error) { return tenancy.Settings{}, nil },
 		Tenants: func(context.Context) ([]scope.Tenant, error) {
 			return []scope.Tenant{{ID: 2, Slug: "south"}, north}, nil

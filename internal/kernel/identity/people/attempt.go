@@ -12,7 +12,6 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
-	"ward/internal/base/scope"
 )
 
 // Attempt is a sign-in under way in a browser: who it is so far, and how that was shown. It is nobody's right to anything.
@@ -65,7 +64,7 @@ func (p *People) begin(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		life = activationWait
 	}
 	a.secret = text
-	data, err := p.sealed(tenantOf(ctx), a)
+	data, err := p.sealed(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -84,12 +83,12 @@ func (p *People) begin(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	return err
 }
 
-func (p *People) sealed(tenant scope.Tenant, a *Attempt) ([]byte, error) {
+func (p *People) sealed(ctx context.Context, a *Attempt) ([]byte, error) {
 	text, err := json.Marshal(a.data)
 	if err != nil {
 		return nil, fault.Internal("an attempt can't be kept").With(err)
 	}
-	return p.seal(tenant, "attempt "+a.secret, text), nil
+	return p.seal(ctx, "attempt "+a.secret, text)
 }
 
 // Attempt is the sign-in under way in the request's browser. It returns fault.Unauthenticated when there is none.
@@ -114,7 +113,7 @@ func (p *People) Attempt(ctx context.Context, r *http.Request) (a Attempt, err e
 	if data == nil || a.tries >= mostTries {
 		return Attempt{}, noAttempt()
 	}
-	text, err := p.open(tenantOf(ctx), "attempt "+a.secret, data)
+	text, err := p.open(ctx, "attempt "+a.secret, data)
 	if err == nil {
 		err = json.Unmarshal(text, &a.data)
 	}
@@ -123,7 +122,7 @@ func (p *People) Attempt(ctx context.Context, r *http.Request) (a Attempt, err e
 
 // keep writes what was learned in the attempt.
 func (p *People) keep(ctx context.Context, a *Attempt) error {
-	data, err := p.sealed(tenantOf(ctx), a)
+	data, err := p.sealed(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -57,23 +57,56 @@ func (h holder) WebAuthnCredentials() []webauthn.Credential {
 // Passkeys are the person's, oldest first.
 func (p *People) Passkeys(ctx context.Context, personID string) (keys []Passkey, err error) {
 	defer fault.Op(&err, "people.Passkeys", personID)
-	tenant := tenantOf(ctx)
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		keys = nil
 		return q.Query(ctx, "SELECT id, name, credential, created, used FROM identity_passkey WHERE person = $1 ORDER BY created, id", func(r db.Row) error {
-			k := Passkey{ID: bytes.Clone(r.Bytes(0)), Name: r.Text(1), Created: moment(r.Int64(3)), Used: moment(r.Int64(4))}
-			text, err := p.open(tenant, "passkey "+string(k.ID), r.Bytes(2))
-			if err != nil {
-				return err
-			}
-			if err := json.Unmarshal(text, &k.credential); err != nil {
-				return fault.Internal("a passkey can't be read").With(err)
-			}
+			k, err := p.passkey(ctx, bytes.Clone(r.Bytes(0)), r.Text(1), r.Bytes(2))
+			k.Created, k.Used = moment(r.Int64(3)), moment(r.Int64(4))
 			keys = append(keys, k)
-			return nil
+			return err
 		}, personID)
 	})
 	return keys, err
+}
+
+// keptPasskey is what identity_passkey.credential holds; in rows of before it is the credential itself.
+type keptPasskey struct {
+	Name       string          `json:"name"`
+	Credential json.RawMessage `json:"credential"`
+}
+
+// passkey opens a row; name is that of a row of before.
+func (p *People) passkey(ctx context.Context, id []byte, name string, sealed []byte) (Passkey, error) {
+	k := Passkey{ID: id, Name: name}
+	text, err := p.open(ctx, "passkey "+string(id), sealed)
+	if err != nil {
+		return k, err
+	}
+	var kept keptPasskey
+	if err = json.Unmarshal(text, &kept); err == nil {
+		if kept.Credential == nil {
+			kept.Credential = text
+		} else {
+			k.Name = kept.Name
+		}
+		err = json.Unmarshal(kept.Credential, &k.credential)
+	}
+	if err != nil {
+		return k, fault.Internal("a passkey can't be read").With(err)
+	}
+	return k, nil
+}
+
+func (p *People) sealPasskey(ctx context.Context, k Passkey) ([]byte, error) {
+	credential, err := json.Marshal(&k.credential)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(keptPasskey{k.Name, credential})
+	}
+	if err != nil {
+		return nil, fault.Internal("a passkey can't be kept").With(err)
+	}
+	return p.seal(ctx, "passkey "+string(k.ID), text)
 }
 
 // party is this service as browsers know it: by the host of the configured address, or else of the request.
@@ -230,13 +263,21 @@ func (p *People) checkPasskey(ctx context.Context, r *http.Request, a *Attempt, 
 }
 
 func (p *People) usedPasskey(ctx context.Context, c *webauthn.Credential) error {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return fault.Internal("a passkey can't be kept").With(err)
-	}
-	sealed := p.seal(tenantOf(ctx), "passkey "+string(c.ID), text)
 	return p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		_, err := tx.Exec(ctx, "UPDATE identity_passkey SET credential = $1, used = $2 WHERE id = $3", sealed, p.now().UnixMilli(), c.ID)
+		k := Passkey{ID: c.ID}
+		err := tx.Query(ctx, "SELECT name, credential FROM identity_passkey WHERE id = $1", func(r db.Row) (err error) {
+			k, err = p.passkey(ctx, c.ID, r.Text(0), r.Bytes(1))
+			return err
+		}, c.ID)
+		if err != nil {
+			return err
+		}
+		k.credential = *c
+		sealed, err := p.sealPasskey(ctx, k)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE identity_passkey SET name = '', credential = $1, used = $2 WHERE id = $3", sealed, p.now().UnixMilli(), c.ID)
 		return err
 	})
 }
@@ -316,20 +357,19 @@ func (p *People) AddPasskey(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return nil, 0, badPasskey()
 	}
-	text, err := json.Marshal(credential)
-	if err != nil {
-		return nil, 0, fault.Internal("a passkey can't be kept").With(err)
-	}
 	if name = strings.ToValidUTF8(strings.TrimSpace(strings.ReplaceAll(name, "\x00", "")), ""); name == "" {
 		name = "Passkey"
 	}
 	if len(name) > 100 {
 		name = strings.ToValidUTF8(name[:100], "")
 	}
-	sealed := p.seal(tenantOf(ctx), "passkey "+string(credential.ID), text)
+	sealed, err := p.sealPasskey(ctx, Passkey{ID: credential.ID, Name: name, credential: *credential})
+	if err != nil {
+		return nil, 0, err
+	}
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
-		if _, err := tx.Exec(ctx, "INSERT INTO identity_passkey (id, person, name, credential, created, used) VALUES ($1, $2, $3, $4, $5, 0)",
-			credential.ID, who.ID, name, sealed, p.now().UnixMilli()); err != nil {
+		if _, err := tx.Exec(ctx, "INSERT INTO identity_passkey (id, person, name, credential, created, used) VALUES ($1, $2, '', $3, $4, 0)",
+			credential.ID, who.ID, sealed, p.now().UnixMilli()); err != nil {
 			return err
 		}
 		if codes = nil; len(keys) == 0 && !who.Second {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"ward/internal/backend/db"
@@ -54,6 +55,7 @@ type Deps struct {
 	Settings func(ctx context.Context) (tenancy.Settings, error) // of the scope's tenant
 	Tenants  func(ctx context.Context) ([]scope.Tenant, error)   // all of them, for what an earlier process left
 	Key      []byte                                              // 32 bytes, the same in all processes
+	Keys     Keys                                                // of tenants: addresses, names and second factors are sealed with them
 	Mailer   Mailer
 	Enqueue  func(ctx context.Context, tx db.Tx, events ...module.Event) error
 	Audit    Audit
@@ -68,9 +70,10 @@ type Deps struct {
 
 // People knows the accounts of all tenants and signs them in. It is safe for use by many goroutines.
 type People struct {
-	deps  Deps
-	aead  cipher.AEAD
-	queue *queue
+	deps    Deps
+	aead    cipher.AEAD // opens what was sealed before tenants had keys
+	queue   *queue
+	settled sync.Map // numbers of the tenants that Settle has done
 
 	providers *providers
 }
@@ -100,27 +103,10 @@ func (p *People) Module() module.Module {
 		Runners: []module.Runner{
 			{Name: "identity-sessions", Target: module.All, Run: p.deps.Sessions.Run},
 			{Name: "identity-activations", Target: module.Web, Run: p.queue.run},
+			{Name: "identity-settle", Target: module.Worker, Run: p.settleAll},
 		},
 		Consumers: []module.Consumer{{Name: "identity-mail", Subject: mailSubject, Handle: p.sendMail}},
 	}
-}
-
-// seal hides a value that is stored, bound to the tenant and to what it is of.
-func (p *People) seal(tenant scope.Tenant, of string, plain []byte) []byte {
-	nonce := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
-	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
-	return p.aead.Seal(nonce, nonce, plain, bound(tenant, of))
-}
-
-func (p *People) open(tenant scope.Tenant, of string, sealed []byte) ([]byte, error) {
-	if len(sealed) < p.aead.NonceSize() {
-		return nil, fault.Internal("a sealed value is cut off")
-	}
-	plain, err := p.aead.Open(nil, sealed[:p.aead.NonceSize()], sealed[p.aead.NonceSize():], bound(tenant, of))
-	if err != nil {
-		return nil, fault.Internal("a sealed value can't be opened: was key.secret changed?").With(err)
-	}
-	return plain, nil
 }
 
 func bound(tenant scope.Tenant, of string) []byte {

@@ -6,6 +6,7 @@ import (
 
 	"ward/internal/base/phi"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/seal"
 )
 
 // The states of an account.
@@ -42,7 +43,7 @@ func (p *Person) UserID() string { return userPrefix + p.ID }
 const userPrefix = "user/"
 
 // personColumns are what scanPerson reads.
-const personColumns = "p.id, p.email, p.name, p.role, p.person, p.patients, p.sensitive, p.state, p.password, p.second, p.second_step, p.created, p.activated, p.signed_in"
+const personColumns = "p.id, p.email, p.name, p.role, p.person, p.patients, p.sensitive, p.state, p.password, p.second, p.second_step, p.created, p.activated, p.signed_in, p.private"
 
 type row interface {
 	Int64(i int) int64
@@ -50,8 +51,8 @@ type row interface {
 	Bytes(i int) []byte
 }
 
-// scanPerson reads a row of personColumns that begin at column i.
-func scanPerson(r row, i int) Person {
+// scanPerson reads a row of personColumns that begin at column i, of the tenant whose key it is.
+func scanPerson(key *seal.Key, r row, i int) (Person, error) {
 	p := Person{
 		ID: r.Text(i), Email: phi.Of(r.Text(i + 1)), Name: phi.Of(r.Text(i + 2)), Role: r.Text(i + 3), Reference: r.Text(i + 4),
 		Patients: strings.Fields(r.Text(i + 5)), Sensitive: strings.Fields(r.Text(i + 6)), State: r.Text(i + 7),
@@ -59,7 +60,7 @@ func scanPerson(r row, i int) Person {
 		Created: moment(r.Int64(i + 11)), Activated: moment(r.Int64(i + 12)), SignedIn: moment(r.Int64(i + 13)),
 	}
 	p.Password, p.Second = p.password != "", len(p.second) > 0
-	return p
+	return p, p.reveal(key, r.Bytes(i+14))
 }
 
 func millis(t time.Time) int64 {

@@ -23,12 +23,16 @@ func (p *People) Plant(ctx context.Context, i Invitation, password, appSecret st
 	if err != nil {
 		return err
 	}
+	sealed, err := p.seal(ctx, "second "+who.ID, []byte(appSecret))
+	if err != nil {
+		return err
+	}
 	return p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		if _, err := tx.Exec(ctx, "DELETE FROM identity_link WHERE person = $1", who.ID); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "UPDATE identity_person SET state = $1, activated = $2, password = $3, second = $4 WHERE id = $5",
-			Active, p.now().UnixMilli(), phc, p.seal(tenantOf(ctx), "second "+who.ID, []byte(appSecret)), who.ID)
+			Active, p.now().UnixMilli(), phc, sealed, who.ID)
 		return err
 	})
 }

@@ -241,6 +241,9 @@ func (p *People) vouchedFor(ctx context.Context, setting *tenancy.Provider, toke
 	if parts := strings.Split(reference, "/"); len(parts) > 2 {
 		reference = strings.Join(parts[len(parts)-2:], "/")
 	}
+	if err := p.Settle(ctx); err != nil {
+		return who, err
+	}
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
 		who, err = p.find(ctx, tx, "p.id = (SELECT f.person FROM identity_federated f WHERE f.issuer = $1 AND f.subject = $2)", token.Issuer, token.Subject)
 		switch {
@@ -252,7 +255,7 @@ func (p *People) vouchedFor(ctx context.Context, setting *tenancy.Provider, toke
 			return err
 		}
 		if setting.JoinByEmail && email != "" {
-			who, err = p.find(ctx, tx, "p.email = $1", email)
+			who, err = p.findAddress(ctx, tx, email)
 			if err == nil && who.State != Disabled {
 				return p.federate(ctx, tx, &who, token, role)
 			}
@@ -268,7 +271,15 @@ func (p *People) vouchedFor(ctx context.Context, setting *tenancy.Provider, toke
 			return fault.Denied("there is no account for you here: ask your administrator").With(err)
 		}
 		who = Person{ID: id.New(), Email: phi.Of(i.Email), Name: phi.Of(i.Name), Role: role, Reference: reference, State: Invited, Created: p.now()}
-		n, err := tx.InsertNew(ctx, "identity_person", db.Col("id", []string{who.ID}), db.Col("email", []string{i.Email}), db.Col("name", []string{i.Name}), db.Col("role", []string{role}),
+		key, err := keyOf(ctx, p.deps.Keys)
+		if err != nil {
+			return err
+		}
+		address, sealed, err := hide(key, who.ID, private{i.Email, i.Name})
+		if err != nil {
+			return err
+		}
+		n, err := tx.InsertNew(ctx, "identity_person", db.Col("id", []string{who.ID}), db.Col("email", []string{address}), db.Col("name", []string{""}), db.Col("private", [][]byte{sealed}), db.Col("role", []string{role}),
 			db.Col("person", []string{reference}), db.Col("patients", []string{""}), db.Col("sensitive", []string{""}), db.Col("state", []string{Invited}), db.Col("password", []string{""}),
 			db.Col("second_step", []int64{0}), db.Col("created", []int64{who.Created.UnixMilli()}), db.Col("activated", []int64{0}), db.Col("signed_in", []int64{0}))
 		if err == nil && n == 0 {

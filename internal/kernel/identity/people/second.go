@@ -51,7 +51,7 @@ func (p *People) Code(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if !who.Second {
 		return 0, wrongSecond()
 	}
-	plain, err := p.open(tenantOf(ctx), "second "+who.ID, who.second)
+	plain, err := p.open(ctx, "second "+who.ID, who.second)
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +211,10 @@ func (p *People) ConfirmApp(ctx context.Context, w http.ResponseWriter, r *http.
 	if a.data.Second == "" || !ok {
 		return nil, 0, wrongSecond()
 	}
-	sealed := p.seal(tenantOf(ctx), "second "+who.ID, []byte(a.data.Second))
+	sealed, err := p.seal(ctx, "second "+who.ID, []byte(a.data.Second))
+	if err != nil {
+		return nil, 0, err
+	}
 	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) (err error) {
 		if _, err := tx.Exec(ctx, "UPDATE identity_person SET second = $1, second_step = $2 WHERE id = $3", sealed, step, who.ID); err != nil {
 			return err

@@ -32,6 +32,7 @@ type SessionDeps struct {
 	DB     *db.DB
 	Clock  clock.Clock
 	Log    *slog.Logger
+	Keys   Keys                                      // of tenants: accounts are sealed with them
 	Limits func(ctx context.Context) (Limits, error) // of the scope's tenant
 	Secure bool                                      // browsers come by https, whatever this process sees
 }
@@ -166,11 +167,19 @@ func (s *Sessions) load(ctx context.Context, key sessionKey) (Session, error) {
 }
 
 func (s *Sessions) query(ctx context.Context, q db.Querier, where string, args ...any) (found []Session, err error) {
+	key, err := keyOf(ctx, s.deps.Keys)
+	if err != nil {
+		return nil, err
+	}
 	err = q.Query(ctx, "SELECT s.id, s.created, s.seen, s.second_at, s.methods, s.agent, s.hash, "+personColumns+
 		" FROM identity_session s JOIN identity_person p ON p.id = s.person WHERE "+where+" ORDER BY s.created DESC, s.id", func(r db.Row) error {
+		account, err := scanPerson(key, r, 7)
+		if err != nil {
+			return err
+		}
 		x := Session{
 			ID: r.Text(0), AuthTime: moment(r.Int64(1)), Seen: moment(r.Int64(2)), SecondAt: moment(r.Int64(3)), AMR: strings.Fields(r.Text(4)), Agent: r.Text(5),
-			account: scanPerson(r, 7), now: s.deps.Clock.Now,
+			account: account, now: s.deps.Clock.Now,
 		}
 		copy(x.hash[:], r.Bytes(6))
 		x.ACR = acr(x.AMR)

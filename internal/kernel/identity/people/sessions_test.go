@@ -15,6 +15,7 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/identity/people"
+	"ward/internal/kernel/seal/sealtest"
 )
 
 var north = scope.Tenant{ID: 1, Slug: "north"}
@@ -41,7 +42,7 @@ func onEach(t *testing.T, test func(h *house)) {
 // process is the sessions as another process has them.
 func (h *house) process() *people.Sessions {
 	return people.NewSessions(people.SessionDeps{
-		DB: h.db, Clock: h.now, Log: slog.New(slog.DiscardHandler),
+		DB: h.db, Keys: sealtest.Keys(h, h.db), Clock: h.now, Log: slog.New(slog.DiscardHandler),
 		Limits: func(context.Context) (people.Limits, error) {
 			return people.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour}, nil
 		},

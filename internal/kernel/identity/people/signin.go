@@ -70,7 +70,7 @@ func (p *People) Password(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	var who Person
 	err = p.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
-		who, err = p.find(ctx, q, "p.email = $1", account)
+		who, err = p.findAddress(ctx, q, account)
 		return err
 	})
 	if err != nil && !fault.Is(err, fault.CodeNotFound) {
@@ -256,7 +256,7 @@ func (p *People) Recover(ctx context.Context, r *http.Request, email string) (er
 		return err
 	}
 	return p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		who, err := p.find(ctx, tx, "p.email = $1", account)
+		who, err := p.findAddress(ctx, tx, account)
 		switch {
 		case fault.Is(err, fault.CodeNotFound):
 			return nil
