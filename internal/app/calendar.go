@@ -3,10 +3,15 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
+	"ward/internal/backend/cache"
+	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/events"
@@ -18,7 +23,7 @@ import (
 
 // calendarEvents makes the events' service on top of the records.
 func (a *App) calendarEvents() *events.Service {
-	c := cohorts{records: a.Records, tenants: a.Tenants}
+	c := cohorts{records: a.Records, tenants: a.Tenants, cache: a.Backends.Cache, clock: a.clock, recent: map[asked]answered{}}
 	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible})
 }
 
@@ -26,13 +31,65 @@ func (a *App) calendarEvents() *events.Service {
 type cohorts struct {
 	records *records.Service
 	tenants *tenancy.Directory
+	cache   *cache.Cache // nil: every Group is taken apart anew
+	clock   clock.Clock
+
+	mu     sync.Mutex
+	recent map[asked]answered
 }
+
+// asked is a search for a cohort, and who asked.
+type asked struct {
+	tenant                       int32
+	principal, role, kind, value string
+}
+
+type answered struct {
+	at   time.Time
+	list []string
+}
+
+// A search for a cohort is good for less than a second: so long may it take until who joins a panel is seen there. So a page that asks for one
+// panel in many shapes searches once.
+const (
+	cohortGood = 800 * time.Millisecond
+	cohortKept = 64
+)
 
 // members gives a cohort's subscribers: one more than most at most.
 func (c *cohorts) members(ctx context.Context, kind, value string, most int) ([]string, error) {
-	switch kind {
-	case "group":
+	if kind == "group" {
 		return c.group(ctx, value)
+	}
+	sc, _ := scope.From(ctx)
+	if sc.Principal.Scopes != "" { // they may narrow what is seen, in many ways
+		return c.found(ctx, kind, value, most)
+	}
+	q := asked{sc.Tenant.ID, sc.Principal.ID, sc.Principal.Role, kind, value}
+	now := c.clock.Now()
+	c.mu.Lock()
+	was, ok := c.recent[q]
+	c.mu.Unlock()
+	if ok && now.Sub(was.at) < cohortGood {
+		return slices.Clone(was.list), nil
+	}
+	list, err := c.found(ctx, kind, value, most)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(list)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.recent) >= cohortKept {
+		clear(c.recent)
+	}
+	c.recent[q] = answered{now, list}
+	return slices.Clone(list), nil
+}
+
+// found searches for a cohort.
+func (c *cohorts) found(ctx context.Context, kind, value string, most int) ([]string, error) {
+	switch kind {
 	case "panel":
 		return c.patients(ctx, url.Values{"general-practitioner": {reference("Practitioner", value)}}, most)
 	case "organization":
@@ -63,6 +120,35 @@ func (c *cohorts) group(ctx context.Context, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := c.inGroup(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	sc, _ := scope.From(ctx)
+	if !narrow(sc.Principal.Role) {
+		return list, nil
+	}
+	var patients []string
+	for _, m := range list {
+		if id, ok := strings.CutPrefix(m, "Patient/"); ok {
+			patients = append(patients, id)
+		}
+	}
+	return list, c.visible(ctx, patients)
+}
+
+// inGroup is who is in a version of a Group, sorted. What was found is kept: a Group of thousands takes longer to read than their calendars.
+func (c *cohorts) inGroup(ctx context.Context, v *records.Version) ([]string, error) {
+	key := fmt.Appendf(nil, "cohort/group/%s/%d", v.ID, v.Seq)
+	if c.cache != nil {
+		value, ok, err := c.cache.GetFixed(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if ok && len(value) > 0 {
+			return strings.Split(string(value), "\n"), nil
+		}
+	}
 	var group struct {
 		Member []struct {
 			Entity   struct{ Reference string }
@@ -72,17 +158,17 @@ func (c *cohorts) group(ctx context.Context, id string) ([]string, error) {
 	if err := json.Unmarshal(v.JSON, &group); err != nil {
 		return nil, fault.Internal("a stored Group can't be read").With(err)
 	}
-	var list, patients []string
+	var list []string
 	for _, m := range group.Member {
-		if m.Inactive || m.Entity.Reference == "" {
-			continue
-		}
-		list = append(list, m.Entity.Reference)
-		if id, ok := strings.CutPrefix(m.Entity.Reference, "Patient/"); ok {
-			patients = append(patients, id)
+		if !m.Inactive && m.Entity.Reference != "" {
+			list = append(list, m.Entity.Reference)
 		}
 	}
-	return list, c.visible(ctx, patients)
+	slices.Sort(list)
+	if c.cache != nil && len(list) > 0 {
+		return list, c.cache.SetFixed(ctx, key, []byte(strings.Join(list, "\n")), time.Hour)
+	}
+	return list, nil
 }
 
 // patients is those who meet criteria.
@@ -124,10 +210,13 @@ func (c *cohorts) patients(ctx context.Context, criteria url.Values, most int) (
 	}
 }
 
+// narrow says whether a role may be kept to the charts of those in its care.
+func narrow(role string) bool { return role == access.Clinician || role == access.Nurse }
+
 // visible fails with NotFound unless the caller may see these patients' charts.
 func (c *cohorts) visible(ctx context.Context, patients []string) error {
 	sc, _ := scope.From(ctx)
-	if r := sc.Principal.Role; r != access.Clinician && r != access.Nurse {
+	if !narrow(sc.Principal.Role) {
 		return nil
 	}
 	settings, err := c.tenants.Settings(ctx)

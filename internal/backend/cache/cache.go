@@ -209,6 +209,17 @@ func (c *Cache) Begin(ctx context.Context, tags ...Tag) (Lease, error) {
 	return l, nil
 }
 
+// Advance makes a lease good for what an answer becomes by the one change that the caller itself has announced since Begin, with Invalidate and all of
+// the lease's tags, each once: it then stores what was there at Begin, changed so. If anybody else announced another change meanwhile, it stores nothing.
+func (l *Lease) Advance() {
+	for i := range l.n {
+		l.stamps[i].generation++
+	}
+	for i := range l.more {
+		l.more[i].generation++
+	}
+}
+
 // Store keeps a copy of the answer under key, unless something it depends on was invalidated since Begin or it is too large. It says
 // whether it was kept.
 func (l *Lease) Store(key, value []byte) bool {

@@ -230,3 +230,39 @@ func BenchmarkInvalidate(b *testing.B) {
 		_ = c.Invalidate(ctx, cache.Tag(i))
 	}
 }
+
+// TestLease_AdvancesOverItsOwnChangeAlone has a writer put what it changed in the place of what was there.
+func TestLease_AdvancesOverItsOwnChangeAlone(t *testing.T) {
+	t.Parallel()
+	for name, others := range map[string]int{"alone": 0, "another change before": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := open(t, cache.Config{}, cache.Deps{})
+			ctx := tenant(t.Context(), 1)
+			tag := cache.TagOf("calendar", "Patient/1")
+			l, err := c.Begin(ctx, tag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range others + 1 {
+				if err := c.Invalidate(ctx, tag); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if l.Store([]byte("k"), []byte("as it was")) {
+				t.Error("a lease from before the change was good")
+			}
+			l.Advance()
+			l.Store([]byte("k"), []byte("as it is"))
+			if _, ok, _ := c.Get(ctx, []byte("k")); ok != (others == 0) {
+				t.Errorf("kept: %v", ok)
+			}
+			if err := c.Invalidate(ctx, tag); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok, _ := c.Get(ctx, []byte("k")); ok {
+				t.Error("it outlived the next change")
+			}
+		})
+	}
+}

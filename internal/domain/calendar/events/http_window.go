@@ -1,9 +1,10 @@
 package events
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,7 @@ type asked struct {
 	zone   *ical.Zone
 	count  int
 	cursor *entry // the last occurrence of the page before
+	cohort bool   // the subscribers are those of a cohort
 }
 
 //nolint:gochecknoglobals // constant table
@@ -107,6 +109,7 @@ func (s *Service) who(r *http.Request, v *viewer, a *asked, q url.Values) error 
 			return err
 		}
 		a.subscribers = append(a.subscribers, list...)
+		a.cohort = true
 		named++
 	}
 	if named == 0 {
@@ -129,9 +132,17 @@ func instant(field, text string, zone *ical.Zone) (int64, error) {
 	return m.In(zone), nil
 }
 
+// handleWindow answers a window: from the bytes that were sent before while nothing that they show has changed, else from the shards.
 func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	v := viewerOf(r.Context())
+	if done, err := s.again(w, r, &v); done || err != nil {
+		return err
+	}
 	a, err := s.ask(r, &v)
+	if err != nil {
+		return err
+	}
+	keep, err := s.keeping(r, a)
 	if err != nil {
 		return err
 	}
@@ -139,63 +150,55 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.reads.Add(1)
-	h := w.Header()
-	tag := a.tag(list, v.Role+"\x00"+v.Person+"\x00"+r.URL.RawQuery)
-	h.Set("ETag", tag)
-	h.Set("Cache-Control", "private, no-cache")
-	if r.Header.Get("If-None-Match") == tag {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	if err := s.seen(r.Context(), audit.Search, "", a.subscribers, r.URL.RawQuery); err != nil {
+	class := v.class(has(list, hasPrivate))
+	tag := a.tag(list, class+"\x00"+r.URL.RawQuery)
+	if stop, err := s.begin(w, r, a.subscribers, tag); stop || err != nil {
 		return err
 	}
-	h.Set("Content-Type", "application/json")
+	if keep != nil {
+		var answer bytes.Buffer
+		if err := a.write(&answer, &v, list); err != nil {
+			return err
+		}
+		keep.store(class, r.URL.RawQuery, tag, a.subscribers, answer.Bytes())
+		w.Header().Set("Content-Length", strconv.Itoa(answer.Len()))
+		_, _ = w.Write(answer.Bytes())
+		return nil
+	}
+	return a.write(w, &v, list)
+}
+
+// begin is what comes before the body of an answer: stop says that there is none.
+func (s *Service) begin(w http.ResponseWriter, r *http.Request, subscribers []string, tag string) (stop bool, err error) {
+	s.reads.Add(1)
+	h := w.Header()
+	h["Etag"] = []string{tag}
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return true, nil
+	}
+	if err := s.seen(r.Context(), audit.Search, "", subscribers, r.URL.RawQuery); err != nil {
+		h.Del("Etag")
+		return true, err
+	}
+	h["Content-Type"] = contentType
+	return false, nil
+}
+
+//nolint:gochecknoglobals // a constant: nothing appends to it
+var contentType = []string{"application/json"}
+
+func (a *asked) write(w io.Writer, v *viewer, list [][]shard) error {
 	switch a.shape {
 	case "days":
-		return a.days(w, a.gather(list, false))
+		return a.days(w, list)
 	case "freebusy":
 		return a.freebusy(w, list)
 	case "heat":
 		return a.heat(w, list)
 	default:
-		return a.occurrences(w, &v, a.gather(list, false))
+		return a.occurrences(w, v, list)
 	}
-}
-
-// occurrences writes a page of what happens.
-func (a *asked) occurrences(w http.ResponseWriter, v *viewer, all []found) error {
-	if a.cursor != nil {
-		at, exact := slices.BinarySearchFunc(all, a.cursor, func(f found, c *entry) int { return compare(&f.entry, c) })
-		if exact {
-			at++
-		}
-		all = all[at:]
-	}
-	next := ""
-	if len(all) > a.count {
-		all = all[:a.count]
-		next = sealCursor(&all[a.count-1].entry)
-	}
-	b := append(make([]byte, 0, min(chunk+1024, 64+400*len(all))), `{"occurrences":[`...)
-	for i := range all {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b = v.append(b, &all[i].entry); len(b) >= chunk {
-			if _, err := w.Write(b); err != nil {
-				return nil //nolint:nilerr // the caller went away
-			}
-			b = b[:0]
-		}
-	}
-	b = append(b, ']')
-	if next != "" {
-		b = append(append(append(b, `,"next":"`...), next...), '"')
-	}
-	_, _ = w.Write(append(b, '}'))
-	return nil
 }
 
 // A cursor is the place of the page's last occurrence: it holds nothing that the page did not.
@@ -220,115 +223,4 @@ func openCursor(text string) (*entry, error) {
 	}
 	e.id = b
 	return e, nil
-}
-
-// dates are the days of the window on the clocks of tz.
-func (a *asked) dates() (list []string, begins []int64) {
-	for day := a.zone.Civil(a.from).Midnight(); ; day += 86400 {
-		at := a.zone.Instant(day)
-		begins = append(begins, at)
-		if at >= a.to {
-			return list, begins
-		}
-		list = append(list, timeText(day, true))
-	}
-}
-
-// days writes how much begins on each day.
-func (a *asked) days(w http.ResponseWriter, all []found) error {
-	type day struct {
-		Day   string `json:"day"`
-		Count int    `json:"count"`
-	}
-	dates, begins := a.dates()
-	days := make([]day, len(dates))
-	for i, d := range dates {
-		days[i].Day = d
-	}
-	i := 0
-	for _, f := range all {
-		for i+1 < len(dates) && begins[i+1] <= f.start {
-			i++
-		}
-		days[i].Count++ // what began before the window counts on its first day
-	}
-	return write(w, struct {
-		Days []day `json:"days"`
-	}{days})
-}
-
-// busy are the times at which a subscriber is busy, in order, without overlaps.
-func (a *asked) busy(months []shard) (list [][2]int64) {
-	single := window{subscribers: a.subscribers[:1], from: a.from, to: a.to}
-	for _, f := range single.gather([][]shard{months}, true) {
-		if f.flags&(flagFree|flagGone) != 0 || f.end == f.start {
-			continue
-		}
-		from, to := max(f.start, a.from), min(f.end, a.to)
-		if n := len(list); n > 0 && from <= list[n-1][1] {
-			list[n-1][1] = max(list[n-1][1], to)
-		} else {
-			list = append(list, [2]int64{from, to})
-		}
-	}
-	return list
-}
-
-// freebusy writes when each subscriber is busy.
-func (a *asked) freebusy(w http.ResponseWriter, list [][]shard) error {
-	type span struct {
-		Start string `json:"start"`
-		End   string `json:"end"`
-	}
-	type one struct {
-		Subscriber string `json:"subscriber"`
-		Busy       []span `json:"busy"`
-	}
-	out := make([]one, len(list))
-	for i, months := range list {
-		out[i] = one{a.subscribers[i], []span{}}
-		for _, b := range a.busy(months) {
-			out[i].Busy = append(out[i].Busy, span{timeText(ical.Civil(b[0]), false) + "Z", timeText(ical.Civil(b[1]), false) + "Z"})
-		}
-	}
-	return write(w, struct {
-		Subscribers []one `json:"subscribers"`
-	}{out})
-}
-
-// heat writes for how many minutes each subscriber is busy on each day.
-func (a *asked) heat(w http.ResponseWriter, list [][]shard) error {
-	type one struct {
-		Subscriber string  `json:"subscriber"`
-		Minutes    []int64 `json:"minutes"`
-	}
-	dates, begins := a.dates()
-	out := make([]one, len(list))
-	for i, months := range list {
-		seconds := make([]int64, len(dates))
-		for _, b := range a.busy(months) {
-			for d := range dates {
-				if from, to := max(b[0], begins[d]), min(b[1], begins[d+1]); from < to {
-					seconds[d] += to - from
-				}
-			}
-		}
-		for d := range seconds {
-			seconds[d] /= 60
-		}
-		out[i] = one{a.subscribers[i], seconds}
-	}
-	return write(w, struct {
-		Days        []string `json:"days"`
-		Subscribers []one    `json:"subscribers"`
-	}{dates, out})
-}
-
-func write(w http.ResponseWriter, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fault.Internal("an answer can't be written").With(err)
-	}
-	_, _ = w.Write(b)
-	return nil
 }

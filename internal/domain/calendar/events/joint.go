@@ -23,11 +23,11 @@ import (
 // Such events are kept: whoever else would change them is told Conflict. Who may do what, and the audit log, are the caller's business. A
 // Joint is used by one goroutine at a time.
 type Joint struct {
-	s       *Service
-	key     *seal.Key
-	puts    []*ready
-	drops   []string
-	touched []string // subscribers whose calendars change
+	s     *Service
+	key   *seal.Key
+	puts  []*ready
+	drops []string
+	made  *published // what WriteJoint changed, of all that it was given
 }
 
 // Join begins changes that take part in a transaction of the caller's. It reads the tenant's key, so it is not called inside one.
@@ -65,7 +65,7 @@ func (j *Joint) Stage(puts []*Event, drops []string) error {
 func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) error {
 	last := map[string]*ready{} // nil: it is deleted; of two changes to one event the later counts
 	for _, j := range joints {
-		j.touched = nil
+		j.made = nil
 		for _, r := range j.puts {
 			last[r.ID] = r
 		}
@@ -90,9 +90,11 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 		}
 		return puts, drops, nil
 	}}, w)
-	touched := w.touched()
-	for _, j := range joints {
-		j.touched = touched
+	if len(w.ids) > 0 {
+		made := w.published()
+		for _, j := range joints {
+			j.made = made
+		}
 	}
 	return err
 }
@@ -102,10 +104,10 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 //
 // Errors: err; Unavailable when the changes are committed but not all processes could be told.
 func (j *Joint) Done(ctx context.Context, err error) error {
-	if len(j.touched) == 0 || err != nil && !fault.Is(err, fault.CodeUnavailable) {
+	if j.made == nil || err != nil && !fault.Is(err, fault.CodeUnavailable) {
 		return err
 	}
-	if told := j.s.forget(ctx, j.touched); err == nil {
+	if told := j.s.publish(ctx, j.made, err == nil); err == nil {
 		err = told
 	}
 	return err

@@ -1,32 +1,85 @@
 package events
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"slices"
+
+	"github.com/zeebo/xxh3"
 
 	"ward/internal/format/ical"
 )
 
-// A shard is what happens to one subscriber in one month, sorted, ready to be sent: 8 bytes the subscriber's version, then entries:
+// A shard is what happens to one subscriber in one month, sorted, ready to be sent. It is immutable and shared:
 //
-//	8 start, 8 end, 8 the start that the rule gives, 1 flags, 1 length of the event's id, 4 + 4 + 4 lengths of three pieces of
-//	JSON (when it is; what it is; who is there), the id, the pieces
+//	8 the number of the change that it was made at, 8 a hash of what follows, 4 how many entries, 4 bits
+//	then, unless there are none:
+//	33 × 4 the first entry of each day (UTC); the first of them is of what began before the month, the last is how many there are
+//	32 × 4 how many of each day's entries are the subscriber's alone, among subscribers of its type
+//	entries × 44: 8 start, 8 end, 8 the start that the rule gives, 4 where its text begins, 4 + 4 + 4 lengths of three pieces of JSON
+//	       (when it is; what it is; who is there), 1 flags, 1 length of the event's id, 2 unused
+//	texts: the id, the pieces
 //
-// It is immutable and shared.
+// So a day is found without looking at others, and counting touches no text.
 type shard []byte
 
-const shardHead = 8
+const (
+	shardHead  = 24
+	dayTable   = shardHead
+	countTable = dayTable + 33*4
+	entryTable = countTable + 32*4
+	entrySize  = 44
+)
+
+// Bits of a shard.
+const (
+	hasPrivate = 1 << iota
+	hasJoint
+)
 
 // Flags of an entry.
 const (
 	flagFree    = 1 << iota // it takes nobody's time
 	flagPrivate             // what it is, its subscribers alone may see
 	flagGone                // cancelled
+	flagMany                // it has other subscribers
+	flagJoint               // among them one of the type of the shard's
 )
 
-const entryHead = 8 + 8 + 8 + 1 + 1 + 4 + 4 + 4
+func (s shard) version() int64 { return int64(binary.LittleEndian.Uint64(s)) } //nolint:gosec // a count
+func (s shard) hash() uint64   { return binary.LittleEndian.Uint64(s[8:]) }
+func (s shard) len() int       { return int(binary.LittleEndian.Uint32(s[16:])) }
+func (s shard) has(bit byte) bool {
+	return s[20]&bit != 0
+}
+
+// day is the number of the first entry that begins on a day of the month or later; 0: before the month.
+func (s shard) day(d int) int {
+	if s.len() == 0 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(s[dayTable+4*d:]))
+}
+
+// alone is how many entries begin on a day that are the subscriber's alone.
+func (s shard) alone(d int) int {
+	if s.len() == 0 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(s[countTable+4*d:]))
+}
+
+func (s shard) row(i int) []byte   { return s[entryTable+i*entrySize:] }
+func (s shard) start(i int) int64  { return int64(binary.LittleEndian.Uint64(s.row(i))) }      //nolint:gosec // its bits
+func (s shard) end(i int) int64    { return int64(binary.LittleEndian.Uint64(s.row(i)[8:])) }  //nolint:gosec // its bits
+func (s shard) recurs(i int) int64 { return int64(binary.LittleEndian.Uint64(s.row(i)[16:])) } //nolint:gosec // its bits
+func (s shard) flags(i int) byte   { return s.row(i)[40] }
+func (s shard) id(i int) []byte {
+	r := s.row(i)
+	at := int(binary.LittleEndian.Uint32(r[24:]))
+	return s[at : at+int(r[41])]
+}
 
 // entry is an occurrence in a shard.
 type entry struct {
@@ -36,23 +89,110 @@ type entry struct {
 	when, what, who        []byte
 }
 
-// each calls take for the entries, until it returns false.
-func (s shard) each(take func(e *entry) bool) {
-	var e entry
-	for b := s[shardHead:]; len(b) > 0; {
-		le := binary.LittleEndian
-		e.start, e.end, e.recurrence = int64(le.Uint64(b)), int64(le.Uint64(b[8:])), int64(le.Uint64(b[16:])) //nolint:gosec // they were put in as such
-		e.flags = b[24]
-		n, when, what, who := int(b[25]), int(le.Uint32(b[26:])), int(le.Uint32(b[30:])), int(le.Uint32(b[34:]))
-		b = b[entryHead:]
-		e.id, b = b[:n:n], b[n:]
-		e.when, b = b[:when:when], b[when:]
-		e.what, b = b[:what:what], b[what:]
-		e.who, b = b[:who:who], b[who:]
-		if !take(&e) {
-			return
+func (s shard) entry(i int, e *entry) {
+	r, le := s.row(i), binary.LittleEndian
+	e.start, e.end, e.recurrence, e.flags = s.start(i), s.end(i), s.recurs(i), r[40]
+	n, when, what, who := int(r[41]), int(le.Uint32(r[28:])), int(le.Uint32(r[32:])), int(le.Uint32(r[36:]))
+	b := s[le.Uint32(r[24:]):]
+	e.id, b = b[:n:n], b[n:]
+	e.when, b = b[:when:when], b[when:]
+	e.what, b = b[:what:what], b[what:]
+	e.who = b[:who:who]
+}
+
+// first is the number of the first entry that begins at an instant of the month, or later.
+func (s shard) first(month, instant int64) int {
+	begin := monthBegin(month)
+	if instant <= begin {
+		return s.day(1)
+	}
+	i := s.day(min(int((instant-begin)/86400)+1, 32))
+	for i < s.len() && s.start(i) < instant {
+		i++
+	}
+	return i
+}
+
+// compare is the order of occurrences.
+func compare(a, b *entry) int {
+	return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id, b.id), cmp.Compare(a.recurrence, b.recurrence))
+}
+
+// encode makes the shard of a month out of its entries, which are sorted.
+func encode(version, month int64, entries []entry) shard {
+	size := shardHead
+	if len(entries) > 0 {
+		size = entryTable + entrySize*len(entries)
+	}
+	for i := range entries {
+		e := &entries[i]
+		size += len(e.id) + len(e.when) + len(e.what) + len(e.who)
+	}
+	s, le := make(shard, size), binary.LittleEndian
+	le.PutUint64(s, uint64(version))           //nolint:gosec // a count
+	le.PutUint32(s[16:], uint32(len(entries))) //nolint:gosec // bounded by what an event may have
+	defer func() { le.PutUint64(s[8:], xxh3.Hash(s[16:])) }()
+	if len(entries) == 0 {
+		return s
+	}
+	begin := monthBegin(month)
+	at, day := entryTable+entrySize*len(entries), 0
+	for i := range entries {
+		e := &entries[i]
+		d := 0
+		if e.start >= begin {
+			d = int((e.start-begin)/86400) + 1
+		}
+		for day < d {
+			day++
+			le.PutUint32(s[dayTable+4*day:], uint32(i))
+		}
+		if e.flags&flagJoint == 0 {
+			le.PutUint32(s[countTable+4*d:], le.Uint32(s[countTable+4*d:])+1)
+		} else {
+			s[20] |= hasJoint
+		}
+		if e.flags&flagPrivate != 0 {
+			s[20] |= hasPrivate
+		}
+		r := s.row(i)
+		le.PutUint64(r, uint64(e.start))           //nolint:gosec // its bits
+		le.PutUint64(r[8:], uint64(e.end))         //nolint:gosec // its bits
+		le.PutUint64(r[16:], uint64(e.recurrence)) //nolint:gosec // its bits
+		r[40], r[41] = e.flags, byte(len(e.id))    //nolint:gosec // ids have at most 64 bytes
+		for k, n := range []int{at, len(e.when), len(e.what), len(e.who)} {
+			le.PutUint32(r[24+4*k:], uint32(n)) //nolint:gosec // an event has at most 1 MB
+		}
+		for _, piece := range [][]byte{e.id, e.when, e.what, e.who} {
+			at += copy(s[at:], piece)
 		}
 	}
+	for day < 32 {
+		day++
+		le.PutUint32(s[dayTable+4*day:], uint32(len(entries))) //nolint:gosec // bounded above
+	}
+	return s
+}
+
+// newShard makes the shard of what happens to a subscriber in a month.
+func newShard(version int64, subscriber string, events []*ready, month int64) shard {
+	entries := render(nil, subscriber, events, month)
+	slices.SortFunc(entries, func(a, b entry) int { return compare(&a, &b) })
+	return encode(version, month, entries)
+}
+
+// patched is the shard after a change: without what it had of the events that the change touched, and with what happens of them now.
+func (s shard) patched(version int64, subscriber string, touched map[string]bool, events []*ready, month int64) shard {
+	entries := make([]entry, 0, s.len()+8)
+	for i := range s.len() {
+		if !touched[string(s.id(i))] {
+			entries = append(entries, entry{})
+			s.entry(i, &entries[len(entries)-1])
+		}
+	}
+	entries = render(entries, subscriber, events, month)
+	slices.SortFunc(entries, func(a, b entry) int { return compare(&a, &b) })
+	return encode(version, month, entries)
 }
 
 // happening is an occurrence on its way into a shard.
@@ -85,94 +225,4 @@ func (r *ready) occurrences(list []happening, from, to int64) []happening {
 		}
 	}
 	return list
-}
-
-// newShard makes the shard of what happens in a month.
-func newShard(version int64, events []*ready, month int64) shard {
-	var list []happening
-	from, to := monthBegin(month), monthBegin(month+1)
-	for _, r := range events {
-		list = r.occurrences(list, from, to)
-	}
-	slices.SortFunc(list, func(a, b happening) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.ID, b.ID), cmp.Compare(a.recurrence, b.recurrence))
-	})
-	s := binary.LittleEndian.AppendUint64(make([]byte, 0, 64+200*len(list)), uint64(version)) //nolint:gosec // a count
-	for i := range list {
-		s = list[i].append(s)
-	}
-	return s
-}
-
-// when, what and who are the pieces of an occurrence's JSON.
-type (
-	when struct {
-		Event      string `json:"event"`
-		Recurrence string `json:"recurrence,omitempty"`
-		Start      string `json:"start"`
-		End        string `json:"end"`
-		TZ         string `json:"tz,omitempty"`
-		UTC        string `json:"utc,omitempty"` // the start; not for whole days and floating times
-		AllDay     bool   `json:"allDay,omitempty"`
-		Status     string `json:"status,omitempty"`
-		Free       bool   `json:"free,omitempty"`
-	}
-	what struct {
-		Title       string `json:"title"`
-		Location    string `json:"location,omitempty"`
-		Category    string `json:"category,omitempty"`
-		Description string `json:"description,omitempty"`
-		Appointment string `json:"appointment,omitempty"`
-		Visit       string `json:"visit,omitempty"`
-	}
-	who struct {
-		Organization string   `json:"organization"`
-		Subscribers  []string `json:"subscribers"`
-	}
-)
-
-func (h *happening) append(s shard) shard {
-	e := h.Event
-	zone := h.series.Zone()
-	w := when{
-		Event: e.ID, Start: timeText(h.local, h.allDay), End: timeText(zone.Civil(h.end), h.allDay), TZ: e.TZ, AllDay: h.allDay, Status: e.Status, Free: e.Free,
-	}
-	if e.TZ != "" {
-		w.UTC = timeText(ical.Civil(h.start), false) + "Z"
-	}
-	if e.RRule != "" || len(e.RDates) > 0 {
-		w.Recurrence = timeText(zone.Civil(h.recurrence), h.allDay)
-	}
-	d := what{Title: e.Title, Location: e.Location, Category: e.Category, Description: e.Description, Appointment: e.Appointment, Visit: e.Visit}
-	if o := h.changed; o != nil {
-		d.Title, d.Location, d.Description = cmp.Or(o.Title, d.Title), cmp.Or(o.Location, d.Location), cmp.Or(o.Description, d.Description)
-		w.Status = cmp.Or(o.Status, w.Status)
-	}
-	var flags byte
-	if e.Free {
-		flags |= flagFree
-	}
-	if e.Visibility == "private" {
-		flags |= flagPrivate
-	}
-	if w.Status == "cancelled" {
-		flags |= flagGone
-	}
-	piece := func(v any) []byte {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err) // strings and lists of them
-		}
-		return b[1 : len(b)-1]
-	}
-	a, b, c := piece(w), piece(d), piece(who{e.Organization, e.Subscribers})
-	le := binary.LittleEndian
-	for _, n := range []int64{h.start, h.end, h.recurrence} {
-		s = le.AppendUint64(s, uint64(n)) //nolint:gosec // its bits
-	}
-	s = append(s, flags, byte(len(e.ID))) //nolint:gosec // ids have at most 64 bytes
-	for _, p := range [][]byte{a, b, c} {
-		s = le.AppendUint32(s, uint32(len(p))) //nolint:gosec // an event has at most 1 MB
-	}
-	return append(append(append(append(s, e.ID...), a...), b...), c...)
 }

@@ -67,10 +67,13 @@ func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err erro
 		return s.write(ctx, tx, e, w)
 	})
 	// also when the outcome is not known: caches must not keep what may be gone
-	if len(w.ids) > 0 {
-		if e := s.forget(ctx, w.touched()); err == nil {
+	if w != nil && len(w.ids) > 0 {
+		if e := s.publish(ctx, w.published(), err == nil); err == nil {
 			err = e
 		}
+	}
+	if w == nil {
+		return nil, err
 	}
 	return w.puts, err
 }

@@ -1,12 +1,9 @@
 package events
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
-	"strconv"
 	"time"
 
 	"ward/internal/backend/cache"
@@ -46,18 +43,6 @@ func (w *window) check() error {
 func (w *window) months() int { return int(monthOf(w.to-1)-monthOf(w.from)) + 1 }
 
 func subscriberTag(subscriber string) cache.Tag { return cache.TagOf("calendar", subscriber) }
-
-// forget has all processes read the subscribers' calendars anew.
-func (s *Service) forget(ctx context.Context, subscribers []string) error {
-	if s.deps.Cache == nil {
-		return nil
-	}
-	tags := make([]cache.Tag, len(subscribers))
-	for i, subscriber := range subscribers {
-		tags[i] = subscriberTag(subscriber)
-	}
-	return s.deps.Cache.Invalidate(ctx, tags...)
-}
 
 func nearKey(b []byte, subscriber string, month int64) []byte {
 	b = append(b[:0], "calendar/"...)
@@ -141,7 +126,7 @@ func (s *Service) fill(ctx context.Context, w *window, list [][]shard, missing [
 				if list[i][m] == nil {
 					lacks, made[k*n+m] = true, true
 					if versions[k] == 0 { // nothing was ever there
-						list[i][m] = newShard(0, nil, first)
+						list[i][m] = encode(0, first+int64(m), nil)
 						continue
 					}
 					subscribers, months = append(subscribers, names[k]), append(months, first+int64(m))
@@ -214,7 +199,7 @@ func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missin
 	for i, m := range months {
 		if m != forever {
 			k := place[subscribers[i]]
-			list[missing[k]][m-first] = newShard(versions[k], append(gather(i), long[subscribers[i]]...), m)
+			list[missing[k]][m-first] = newShard(versions[k], subscribers[i], append(gather(i), long[subscribers[i]]...), m)
 		}
 	}
 	return nil
@@ -253,62 +238,4 @@ func (s *Service) keep(ctx context.Context, list [][]shard, missing []int, names
 			}
 		}
 	}
-}
-
-// found is an occurrence in a window, with the subscriber it was found for.
-type found struct {
-	entry
-	subscriber int
-}
-
-// gather lists what overlaps the window, sorted; once for each occurrence, whoever of the subscribers it is for, unless each is true.
-func (w *window) gather(list [][]shard, each bool) []found {
-	var all []found
-	first := monthOf(w.from)
-	for i, months := range list {
-		for m, sh := range months {
-			begin := monthBegin(first + int64(m))
-			sh.each(func(e *entry) bool {
-				if e.start >= w.to {
-					return false
-				}
-				// what began before the month is in the month before, too, when that is in the window
-				if (e.end > w.from || e.start >= w.from) && (m == 0 || e.start >= begin) {
-					all = append(all, found{*e, i})
-				}
-				return true
-			})
-		}
-	}
-	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(compare(&a.entry, &b.entry), cmp.Compare(a.subscriber, b.subscriber))
-	})
-	if each {
-		return all
-	}
-	return slices.CompactFunc(all, func(a, b found) bool { return compare(&a.entry, &b.entry) == 0 })
-}
-
-// compare is the order of occurrences.
-func compare(a, b *entry) int {
-	return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id, b.id), cmp.Compare(a.recurrence, b.recurrence))
-}
-
-// tag is the ETag of a window's answer: of the versions that it was made from.
-func (w *window) tag(list [][]shard, variant string) string {
-	h := uint64(14695981039346656037)
-	mix := func(b []byte) {
-		for _, c := range b {
-			h = (h ^ uint64(c)) * 1099511628211
-		}
-	}
-	mix([]byte(variant))
-	var buffer [8]byte
-	for i, months := range list {
-		mix([]byte(w.subscribers[i]))
-		for _, sh := range months {
-			mix(append(buffer[:0], sh[:8]...))
-		}
-	}
-	return `W/"` + strconv.FormatUint(h, 36) + `"`
 }

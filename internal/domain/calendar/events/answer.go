@@ -1,0 +1,95 @@
+package events
+
+import (
+	"net/http"
+	"strconv"
+
+	"ward/internal/backend/cache"
+	"ward/internal/kernel/access"
+)
+
+// Answers to the windows of a few named subscribers are kept as the bytes that were sent, for exactly as long as nothing has changed in
+// those calendars. Whether the caller may see them is asked each time.
+const (
+	keptSubscribers = 8
+	keptQuery       = 600     // bytes
+	keptAnswer      = 1 << 17 // bytes
+)
+
+// class is what an answer depends on besides the window: callers of one class are shown the same. private: the window has private events.
+func (v *viewer) class(private bool) string {
+	switch {
+	case v.own:
+		return "o"
+	case v.Role == access.Admin || v.Role == access.System:
+		return "a"
+	case private:
+		return "p" + v.Person
+	}
+	return "s"
+}
+
+func answerKey(b []byte, class, query string) []byte {
+	return append(append(append(append(b[:0], "calendar/answer/"...), class...), 0), query...)
+}
+
+// again answers from what is kept, and says whether it did.
+func (s *Service) again(w http.ResponseWriter, r *http.Request, v *viewer) (done bool, err error) {
+	if s.deps.Cache == nil || len(r.URL.RawQuery) > keptQuery {
+		return false, nil
+	}
+	var buffer [keptQuery + 128]byte
+	value, ok, err := s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(false), r.URL.RawQuery))
+	if err == nil && !ok && v.class(true) != v.class(false) {
+		value, ok, err = s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(true), r.URL.RawQuery))
+	}
+	if err != nil || !ok {
+		return false, err
+	}
+	var room [keptSubscribers]string
+	subscribers := room[:0]
+	n, value := int(value[0]), value[1:]
+	for range n {
+		size := int(value[0])
+		subscribers, value = append(subscribers, string(value[1:1+size])), value[1+size:]
+	}
+	size := int(value[0])
+	tag, body := string(value[1:1+size]), value[1+size:]
+	if err := s.may(r.Context(), v, subscribers, false); err != nil {
+		return false, err
+	}
+	if stop, err := s.begin(w, r, subscribers, tag); stop || err != nil {
+		return true, err
+	}
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	_, _ = w.Write(body)
+	return true, nil
+}
+
+// keeping is the right to keep an answer, begun before what it shows is read; nil when it is not to be kept.
+type keeping struct{ lease cache.Lease }
+
+func (s *Service) keeping(r *http.Request, a *asked) (*keeping, error) {
+	if s.deps.Cache == nil || a.cohort || len(a.subscribers) > keptSubscribers || len(r.URL.RawQuery) > keptQuery {
+		return nil, nil
+	}
+	tags := make([]cache.Tag, len(a.subscribers))
+	for i, subscriber := range a.subscribers {
+		tags[i] = subscriberTag(subscriber)
+	}
+	lease, err := s.deps.Cache.Begin(r.Context(), tags...)
+	return &keeping{lease}, err
+}
+
+func (k *keeping) store(class, query, tag string, subscribers []string, body []byte) {
+	if len(body) > keptAnswer {
+		return
+	}
+	value := make([]byte, 0, len(body)+64*len(subscribers)+64)
+	value = append(value, byte(len(subscribers))) //nolint:gosec // 8 at most
+	for _, subscriber := range subscribers {
+		value = append(append(value, byte(len(subscriber))), subscriber...) //nolint:gosec // references have at most 105 bytes
+	}
+	value = append(append(append(value, byte(len(tag))), tag...), body...) //nolint:gosec // 17 bytes at most
+	k.lease.Store(answerKey(make([]byte, 0, 128+len(query)), class, query), value)
+}
