@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"ward/internal/backend/db"
+	"ward/internal/base/clock"
 	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/records"
@@ -13,9 +14,14 @@ import (
 // buildBooking makes the booking of visits, which writes to the records in its own transactions.
 func (a *App) buildBooking() {
 	outbox := reminder.FileOutbox{Folder: filepath.Join(a.Config.Data, "messages")}
-	a.Booking = booking.New(booking.Deps{
-		DB: a.Backends.DB, Clock: a.clock, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
-		Senders: map[string]reminder.Sender{"email": outbox, "sms": outbox, "push": outbox},
+	a.Booking = a.bookingAt(a.clock, map[string]reminder.Sender{"email": outbox, "sms": outbox, "push": outbox})
+}
+
+// bookingAt is booking by a clock.
+func (a *App) bookingAt(now clock.Clock, senders map[string]reminder.Sender) *booking.Service {
+	return booking.New(booking.Deps{
+		DB: a.Backends.DB, Clock: now, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
+		Senders: senders,
 	})
 }
 

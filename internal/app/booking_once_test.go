@@ -160,3 +160,41 @@ func TestBooking_PatientsBookTheirOwn(t *testing.T) {
 		c.truth(t)
 	})
 }
+
+// TestBooking_RefusalsAreFirstAnswersToo: a retry of what was refused as not understood, not there or against a rule gets that answer, also when by then it would be
+// another.
+func TestBooking_RefusalsAreFirstAnswersToo(t *testing.T) {
+	t.Parallel()
+	eachClinic(t, func(t *testing.T, c *clinic) {
+		c.must(t, 204, "admin", "PUT", "/calendar/services/visit", `{"title":"Visit","minutes":30,"minimumAge":60}`)
+		type try struct {
+			key, path, body string
+			status          int
+		}
+		tries := []try{
+			{"age", book, ask(tuesday9, "Patient/p1"), 422},
+			{"nobody", book, ask(tuesday9, "Patient/later"), 422},
+			{"past", book, ask("2026-01-05T07:00:00-05:00", "Patient/p1"), 400},
+			{"words", book, `{"resourceType":"Parameters","parameter":[{"name":"colour","valueString":"red"}]}`, 400},
+			{"text", cancel, `{`, 400},
+			{"gone", cancel, byReference("nothing"), 404},
+		}
+		first := make([]string, len(tries))
+		for i, x := range tries {
+			first[i] = c.must(t, x.status, "frontdesk", "POST", x.path, x.body, "Idempotency-Key", x.key).body
+		}
+		c.must(t, 204, "admin", "PUT", "/calendar/services/visit", `{"title":"Visit","minutes":30}`)
+		c.put(t, "Patient/later", `"birthDate":"1940-01-01"`)
+		for i, x := range tries {
+			again := c.must(t, x.status, "frontdesk", "POST", x.path, x.body, "Idempotency-Key", x.key).body
+			if again != first[i] {
+				t.Errorf("%s: first\n%s\nthen\n%s", x.key, first[i], again)
+			}
+			if r := c.do(t, "frontdesk", "POST", hold, ask(tuesday930, "Patient/p2"), "Idempotency-Key", x.key); r.status != 422 || !strings.Contains(r.body, "another request") {
+				t.Errorf("%s: another request under the key: %d %s", x.key, r.status, r.body)
+			}
+		}
+		c.must(t, 200, "frontdesk", "POST", book, ask(tuesday9, "Patient/p1"), "Idempotency-Key", "anew")
+		c.truth(t)
+	})
+}

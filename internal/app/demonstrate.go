@@ -64,7 +64,7 @@ func (a *App) FillDemo(ctx context.Context, progress func(read, total int64, r I
 		return err
 	}
 	if target.done(demoDone) {
-		return nil
+		return errors.Join(a.bookingDemo(ctx, target), target.flush(ctx))
 	}
 	report, err := runImport(ctx, target, []ImportSource{source}, ImportOptions{
 		Progress: func(read int64, r ImportReport) { progress(read, demo.Size(), r) },
@@ -75,11 +75,7 @@ func (a *App) FillDemo(ctx context.Context, progress func(read, total int64, r I
 	if err != nil {
 		return err
 	}
-	first, err := a.Tenants.Get(ctx, demoTenants[0].slug)
-	if err == nil {
-		err = a.bookingDemo(ctx, first.Tenant)
-	}
-	if err != nil {
+	if err := a.bookingDemo(ctx, target); err != nil {
 		return err
 	}
 	progress(demo.Size(), demo.Size(), report)

@@ -3,7 +3,6 @@ package booking
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -80,11 +79,7 @@ func (b *Service) do(ctx context.Context, a *act) (_ []byte, err error) {
 		err = joint.Done(ctx, err)
 		switch {
 		case err == nil && a.once != nil && a.once.first != nil:
-			first := a.once.first
-			if first.status == http.StatusConflict {
-				return nil, fault.Conflict("%s", first.body)
-			}
-			return first.body, nil
+			return a.once.first.again()
 		case err == nil:
 			b.wake(ctx, a)
 			return a.answer, nil

@@ -67,11 +67,11 @@ func (b *Service) apply(ctx context.Context, tx db.Tx, acts []*act, results []er
 			continue
 		}
 		if err := g.decide(ctx, tx, a); err != nil {
-			if _, known := fault.Of(err); !known || !fault.Is(err, fault.CodeConflict) && !refusal(err) {
+			if _, known := fault.Of(err); !known || !refusal(err) {
 				return err
 			}
 			results[i] = err
-			if a.once != nil && fault.Is(err, fault.CodeConflict) {
+			if a.once != nil {
 				refusals = append(refusals, a)
 			}
 		}
@@ -85,7 +85,7 @@ func (b *Service) apply(ctx context.Context, tx db.Tx, acts []*act, results []er
 // refusal says that an error is the caller's, and of this act alone.
 func refusal(err error) bool {
 	switch fault.CodeOf(err) { //nolint:exhaustive // the others fail the transaction
-	case fault.CodeNotFound, fault.CodeDenied, fault.CodeUnprocessable, fault.CodeInvalid, fault.CodeGone:
+	case fault.CodeConflict, fault.CodeNotFound, fault.CodeDenied, fault.CodeUnprocessable, fault.CodeInvalid, fault.CodeGone:
 		return true
 	}
 	return false

@@ -32,33 +32,57 @@ type call struct {
 	raw  []byte           // of sent
 }
 
-func (b *Service) call(r *http.Request, known ...string) (*call, error) {
+// operate answers a call with the Appointment that work makes of it, or with what it was answered before.
+func (b *Service) operate(w http.ResponseWriter, r *http.Request, known []string, work func(c *call) (*act, error)) error {
 	body, err := readAll(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c := &call{ctx: r.Context()}
-	if c.parameters, err = readParameters(r, body, append([]string{byReference, byResource}, known...)...); err != nil {
-		return nil, err
+	if err := c.under(r.Header.Get("Idempotency-Key"), r.URL.Path+"?"+r.URL.RawQuery+"\n"+string(body)); err != nil {
+		return err
 	}
-	if key := r.Header.Get("Idempotency-Key"); key != "" {
-		const most = 255
-		if len(key) > most || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return nil, fault.Invalid("Idempotency-Key must be 1 to %d printable characters", most)
+	appointment, err := b.perform(c, func() (*act, error) {
+		if err := c.read(r, body, known); err != nil {
+			return nil, err
 		}
-		sc, _ := scope.From(r.Context())
-		c.once = onceOf(sc.Principal.ID, key, append([]byte(r.URL.Path+"?"+r.URL.RawQuery+"\n"), body...))
+		return work(c)
+	})
+	if err != nil {
+		return err
+	}
+	return sendBundle(w, 1, [][]byte{appointment}, "")
+}
+
+// under makes it a call with an Idempotency-Key, unless that is empty.
+func (c *call) under(key, request string) error {
+	if key == "" {
+		return nil
+	}
+	const most = 255
+	if len(key) > most || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fault.Invalid("Idempotency-Key must be 1 to %d printable characters", most)
+	}
+	sc, _ := scope.From(c.ctx)
+	c.once = onceOf(sc.Principal.ID, key, []byte(request))
+	return nil
+}
+
+// read reads what the operation was called with.
+func (c *call) read(r *http.Request, body []byte, known []string) (err error) {
+	if c.parameters, err = readParameters(r, body, append([]string{byReference, byResource}, known...)...); err != nil {
+		return err
 	}
 	if raw := c.resources[byResource]; raw != nil {
 		c.sent, c.raw = new(sentAppointment), raw
 		if err := json.Unmarshal(raw, c.sent); err != nil || c.sent.ResourceType != "Appointment" {
-			return nil, fault.Invalid("%s must be an Appointment", byResource)
+			return fault.Invalid("%s must be an Appointment", byResource)
 		}
 	}
 	if (c.sent == nil) == (c.one(byReference) == "") {
-		return nil, fault.Invalid("say what is meant: either %s or %s", byReference, byResource)
+		return fault.Invalid("say what is meant: either %s or %s", byReference, byResource)
 	}
-	return c, nil
+	return nil
 }
 
 func readAll(r *http.Request) ([]byte, error) {
@@ -72,36 +96,24 @@ func readAll(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// act carries out what work makes of the call, unless it was made before, and answers with the Appointment.
-func (b *Service) act(w http.ResponseWriter, c *call, work func() (*act, error)) error {
+// perform carries out what work makes of the call, unless it was made before, and gives the Appointment.
+func (b *Service) perform(c *call, work func() (*act, error)) ([]byte, error) {
 	first, err := b.before(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if first != nil {
-		if first.status == http.StatusConflict {
-			return fault.Conflict("%s", first.body)
-		}
-		return b.answerOne(c.ctx, w, first.body)
+		return first.again()
 	}
 	a, err := work()
-	if fault.Is(err, fault.CodeConflict) && c.once != nil {
+	if err != nil && refusal(err) && c.once != nil {
 		a, err = &act{verb: doRefuse, refusal: err}, nil // remembered as the first answer, unless there is one by now
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.once = c.once
-	appointment, err := b.do(c.ctx, a)
-	if err != nil {
-		return err
-	}
-	return b.answerOne(c.ctx, w, appointment)
-}
-
-// answerOne answers with a Bundle of one Appointment.
-func (b *Service) answerOne(_ context.Context, w http.ResponseWriter, appointment []byte) error {
-	return sendBundle(w, 1, [][]byte{appointment}, "")
+	return b.do(c.ctx, a)
 }
 
 // sendBundle answers with a searchset.

@@ -62,11 +62,7 @@ func (c *call) extra(ask *asked) error {
 const holdSeconds = 10 * 60
 
 func (b *Service) handleHold(w http.ResponseWriter, r *http.Request) error {
-	c, err := b.call(r, "patient-reference", "patient-state", "overbook")
-	if err != nil {
-		return err
-	}
-	return b.act(w, c, func() (*act, error) {
+	return b.operate(w, r, []string{"patient-reference", "patient-state", "overbook"}, func(c *call) (*act, error) {
 		ask, ok, err := b.wanted(c)
 		if err != nil {
 			return nil, err
@@ -93,11 +89,7 @@ func (b *Service) hold(ctx context.Context, ask *asked) (*act, error) {
 }
 
 func (b *Service) handleBook(w http.ResponseWriter, r *http.Request) error {
-	c, err := b.call(r, "patient-reference", "patient-state", "overbook")
-	if err != nil {
-		return err
-	}
-	return b.act(w, c, func() (*act, error) {
+	return b.operate(w, r, []string{"patient-reference", "patient-state", "overbook"}, func(c *call) (*act, error) {
 		if c.sent != nil {
 			_, _, _, proposed := parseProposal(c.sent.ID)
 			switch {

@@ -9,11 +9,7 @@ import (
 )
 
 func (b *Service) handleCancel(w http.ResponseWriter, r *http.Request) error {
-	c, err := b.call(r, "reason")
-	if err != nil {
-		return err
-	}
-	return b.act(w, c, func() (*act, error) {
+	return b.operate(w, r, []string{"reason"}, func(c *call) (*act, error) {
 		ref := c.one(byReference)
 		if c.sent != nil {
 			ref = c.sent.ID
@@ -49,11 +45,7 @@ func (b *Service) stored(ctx context.Context, id string) ([]byte, error) {
 }
 
 func (b *Service) handleReschedule(w http.ResponseWriter, r *http.Request) error {
-	c, err := b.call(r, "start", "practitioner", "patient-state", "overbook")
-	if err != nil {
-		return err
-	}
-	return b.act(w, c, func() (*act, error) {
+	return b.operate(w, r, []string{"start", "practitioner", "patient-state", "overbook"}, func(c *call) (*act, error) {
 		ref := c.one(byReference)
 		if c.sent != nil {
 			ref = c.sent.ID
@@ -83,18 +75,24 @@ func (b *Service) handleReschedule(w http.ResponseWriter, r *http.Request) error
 	})
 }
 
-// moved is a visit at another time, or with somebody else.
-func (c *call) moved(v *booking) (*asked, error) {
-	ask := &asked{schedule: v.Schedule, service: v.Service, patient: v.Patient}
-	var err error
-	if ask.start, err = instantOf("start", c.one("start")); err != nil {
-		return nil, err
-	}
-	for _, claim := range v.Claims {
-		if claim.Party != v.Patient && claim.Party != v.lead() {
+// elsewhere is the same visit at another time.
+func (b *booking) elsewhere(start int64) *asked {
+	ask := &asked{schedule: b.Schedule, service: b.Service, patient: b.Patient, start: start}
+	for _, claim := range b.Claims {
+		if claim.Party != b.Patient && claim.Party != b.lead() {
 			ask.parties = append(ask.parties, claim.Party)
 		}
 	}
+	return ask
+}
+
+// moved is a visit at another time, or with somebody else.
+func (c *call) moved(v *booking) (*asked, error) {
+	start, err := instantOf("start", c.one("start"))
+	if err != nil {
+		return nil, err
+	}
+	ask := v.elsewhere(start)
 	other, err := c.reference("practitioner", "Practitioner", "PractitionerRole")
 	if err != nil {
 		return nil, err

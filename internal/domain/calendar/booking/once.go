@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -18,9 +19,37 @@ type once struct {
 	first        *firstAnswer // when the call was made before
 }
 
+// firstAnswer is what a call was answered: an Appointment, or why not.
 type firstAnswer struct {
+	other  bool // it was another request that came with the key
 	status int
 	body   []byte
+}
+
+// refused is a refusal as it is kept.
+type refused struct {
+	Message string         `json:"message"`
+	Details []fault.Detail `json:"details,omitempty"`
+}
+
+// again gives the answer once more.
+func (f *firstAnswer) again() ([]byte, error) {
+	if f.other {
+		return nil, errOtherRequest()
+	}
+	if f.status == http.StatusOK {
+		return f.body, nil
+	}
+	var r refused
+	if json.Unmarshal(f.body, &r) != nil {
+		r.Message = string(f.body) // of an earlier version
+	}
+	for _, code := range fault.Codes() {
+		if code.Status() == f.status {
+			return nil, fault.New(code, "%s", r.Message).Detail(r.Details...)
+		}
+	}
+	return nil, fault.Internal("a first answer can't be read")
 }
 
 func onceOf(principal, key string, request []byte) *once {
@@ -50,7 +79,7 @@ func (g *group) remember(ctx context.Context, tx db.Tx) error {
 		}
 		first := &firstAnswer{status: int(r.Int64(1)), body: body}
 		if !bytes.Equal(r.Bytes(0), acts[i].once.request[:]) {
-			first = &firstAnswer{status: http.StatusUnprocessableEntity}
+			first = &firstAnswer{other: true}
 		}
 		acts[i].once.first = first
 		return nil
@@ -68,10 +97,6 @@ func (g *group) repeats(i int) bool {
 		return false
 	}
 	if a.once.first != nil {
-		if a.once.first.status == http.StatusUnprocessableEntity {
-			a.once.first = nil
-			g.results[i] = errOtherRequest()
-		}
 		return true
 	}
 	if g.answered[a.once.key] != nil {
@@ -97,7 +122,11 @@ func (g *group) keep(ctx context.Context, tx db.Tx, refusals []*act) error {
 		case a.is != nil:
 			add(a.once, http.StatusOK, a.answer)
 		case slices.Contains(refusals, a):
-			add(a.once, http.StatusConflict, []byte(fault.Message(g.results[i])))
+			text, err := json.Marshal(refused{fault.Message(g.results[i]), fault.Details(g.results[i])})
+			if err != nil {
+				return fault.Internal("a refusal can't be written").With(err)
+			}
+			add(a.once, int32(fault.CodeOf(g.results[i]).Status()), text) //nolint:gosec // below 600
 		}
 	}
 	if len(keys) == 0 {
@@ -123,7 +152,8 @@ func (b *Service) before(c *call) (first *firstAnswer, err error) {
 		first = nil
 		return q.Query(ctx, `SELECT request, status, answer FROM calendar_once WHERE key = $1`, func(r db.Row) error {
 			if [sha256.Size]byte(r.Bytes(0)) != c.once.request {
-				return errOtherRequest()
+				first = &firstAnswer{other: true}
+				return nil
 			}
 			body, err := openAnswer(key, c.once, r.Bytes(2))
 			first = &firstAnswer{status: int(r.Int64(1)), body: body}
