@@ -12,6 +12,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/events"
+	"ward/internal/domain/calendar/secret"
 	"ward/internal/domain/records"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/breakglass"
@@ -60,6 +61,7 @@ type App struct {
 	Sessions  *people.Sessions
 	Records   *records.Service
 	Events    *events.Service
+	Secrets   *secret.Secrets
 	Booking   *booking.Service
 	Backends  *Backends
 	Outbox    *outbox.Outbox
@@ -184,7 +186,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	h := a.Config.HTTP
 	get, protocols := a.certificates()
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Passwords: a.Secrets, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: a.lanes,
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Targets: a.targets,

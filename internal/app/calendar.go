@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,16 +16,40 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/events"
+	"ward/internal/domain/calendar/secret"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/tenancy"
 )
 
 // calendarEvents makes the events' service on top of the records.
 func (a *App) calendarEvents() *events.Service {
 	c := cohorts{records: a.Records, tenants: a.Tenants, cache: a.Backends.Cache, clock: a.clock, recent: map[asked]answered{}}
-	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible})
+	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible, Organization: c.organization})
+}
+
+// calendarSecrets makes what calendar programs show in place of a sign-in.
+func (a *App) calendarSecrets() *secret.Secrets {
+	return secret.New(secret.Deps{
+		DB: a.Backends.DB, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Events: a.Events,
+		Account: func(ctx context.Context, account string) (scope.Principal, error) {
+			p, err := a.People.Get(ctx, account)
+			if err == nil && p.State != people.Active {
+				err = fault.NotFound("this account is closed")
+			}
+			return scope.Principal{ID: p.UserID(), Role: p.Role, Person: p.Reference, Patients: p.Patients, Sensitive: p.Sensitive}, err
+		},
+		Fresh: func(r *http.Request) (bool, error) {
+			s, ok := a.Sessions.FromRequest(r)
+			asks, _ := scope.From(r.Context()) // by a token perhaps, beside somebody else's cookie
+			if !ok || s.Principal().ID != asks.Principal.ID {
+				return false, nil
+			}
+			return a.People.MayChange(r.Context(), s)
+		},
+	})
 }
 
 // cohorts finds subscribers of calendars in the records, as whoever asks may see them.
@@ -212,6 +237,32 @@ func (c *cohorts) patients(ctx context.Context, criteria url.Values, most int) (
 
 // narrow says whether a role may be kept to the charts of those in its care.
 func narrow(role string) bool { return role == access.Clinician || role == access.Nurse }
+
+// organization is to which organisation an event belongs that somebody's program put into a calendar: the practitioner's, the patient's, or the
+// tenant itself where the records tell of none.
+func (c *cohorts) organization(ctx context.Context, subscriber string) (string, error) {
+	sc, _ := scope.From(ctx)
+	ctx = scope.WithTenant(ctx, sc.Tenant) // whose it is needs no right of the caller's
+	typ, id, _ := strings.Cut(subscriber, "/")
+	criteria := map[string]string{"Practitioner": "PractitionerRole?practitioner=" + url.QueryEscape(subscriber), "Patient": "Patient?_id=" + url.QueryEscape(id)}[typ]
+	if criteria != "" {
+		search, query, _ := strings.Cut(criteria, "?")
+		found, err := c.records.Matching(ctx, search, query, 1)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range found {
+			var of struct{ Organization, ManagingOrganization struct{ Reference string } }
+			if err := json.Unmarshal(v.JSON, &of); err != nil {
+				return "", fault.Internal("a stored resource can't be read").With(err)
+			}
+			if at := of.Organization.Reference + of.ManagingOrganization.Reference; strings.HasPrefix(at, "Organization/") {
+				return at, nil
+			}
+		}
+	}
+	return "Organization/" + sc.Tenant.Slug, nil
+}
 
 // visible fails with NotFound unless the caller may see these patients' charts.
 func (c *cohorts) visible(ctx context.Context, patients []string) error {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"ward/internal/domain/calendar/dav"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
@@ -21,21 +22,23 @@ import (
 // modules is the table of contents of the product: what each process is built of, whatever it starts.
 func (a *App) modules() []module.Module {
 	return []module.Module{
-		a.Backends.Seal.Module(), // the keys of each tenant
-		a.Tenants.Module(),       // the directory of tenants
-		transfer.Module(),        // what is noted while a tenant is on the move
-		a.Tiers.Module(),         // moves, archives and the end of tenants
-		a.Tokens.Module(),        // who is asking
-		a.People.Module(),        // people, and where they are signed in
-		a.signIn.Module(),        // the pages to sign in
-		a.OAuth.Module(),         // apps, and what people let them do
-		a.Audit.Module(),         // who did what
-		a.Glass.Module(),         // patients opened in an emergency
-		a.Operators.Module(),     // who of those that run Ward a tenant let in
-		journal.Module(),         // where long work goes on
-		a.Records.Module(),       // clinical records: FHIR R4
-		a.Events.Module(),        // calendars: events and their windows
-		a.Booking.Module(),       // who can be seen when, and visits that are booked
+		a.Backends.Seal.Module(),   // the keys of each tenant
+		a.Tenants.Module(),         // the directory of tenants
+		transfer.Module(),          // what is noted while a tenant is on the move
+		a.Tiers.Module(),           // moves, archives and the end of tenants
+		a.Tokens.Module(),          // who is asking
+		a.People.Module(),          // people, and where they are signed in
+		a.signIn.Module(),          // the pages to sign in
+		a.OAuth.Module(),           // apps, and what people let them do
+		a.Audit.Module(),           // who did what
+		a.Glass.Module(),           // patients opened in an emergency
+		a.Operators.Module(),       // who of those that run Ward a tenant let in
+		journal.Module(),           // where long work goes on
+		a.Records.Module(),         // clinical records: FHIR R4
+		a.Events.Module(),          // calendars: events and their windows
+		dav.New(a.Events).Module(), // calendars for programs that speak CalDAV
+		a.Secrets.Module(),         // what such programs show in place of a sign-in, and feeds
+		a.Booking.Module(),         // who can be seen when, and visits that are booked
 	}
 }
 
@@ -91,6 +94,7 @@ func (a *App) build() (err error) {
 		return err
 	}
 	a.Events = a.calendarEvents()
+	a.Secrets = a.calendarSecrets()
 	a.buildBooking()
 	return nil
 }

@@ -53,4 +53,9 @@ var public = map[string]bool{
 	// SMART Scheduling Links: free slots of schedules that say publish, for everybody to see.
 	"GET /t/{tenant}/calendar/slots/$bulk-publish": true,
 	"GET /t/{tenant}/calendar/slots/{file}":        true,
+
+	// Where calendar programs learn the way, which tells nothing; and feeds, for whoever has the secret in their address.
+	"GET /t/{tenant}/.well-known/caldav":      true,
+	"PROPFIND /t/{tenant}/.well-known/caldav": true,
+	"GET /t/{tenant}/calendar/feed/{file}":    true,
 }

@@ -79,6 +79,7 @@ func (r Route) problems() []string {
 	add(r.Lane < Urgent || r.Lane > Background, "needs a lane")
 	add(r.Public && r.Permission != "", "is public and demands a permission: choose one")
 	add(!r.Public && r.Permission == "", "needs a permission, or Public")
+	add(r.Basic && (r.Public || !r.OfTenant()), "takes passwords and is public, or no tenant's")
 	add(r.Objective.Percentile <= 0 || r.Objective.Percentile >= 1, "needs an objective with a percentile between 0 and 1, such as 0.95")
 	add(r.Objective.Latency <= 0, "needs an objective with a latency")
 	add(r.BodyLimit < 0, "the body limit is negative")

@@ -75,6 +75,7 @@ type Route struct {
 	Lane       Lane
 	Permission string        // of the access table; "" only with Public
 	Public     bool          // reachable without a token
+	Basic      bool          // calendar programs come here with a calendar password, by HTTP Basic (RFC 7617), besides tokens and sessions
 	BodyLimit  int64         // bytes; 0 is DefaultBodyLimit
 	Timeout    time.Duration // for the whole answer; 0 is the lane's
 	Objective  Objective

@@ -180,7 +180,7 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 	if rt.Public {
 		return sc, nil
 	}
-	principal, err := s.principal(ctx, sc.Tenant, r)
+	principal, err := s.principal(ctx, rt, sc.Tenant, r)
 	if err != nil {
 		return sc, err
 	}
@@ -197,14 +197,21 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 }
 
 // principal is who is asking: by a token, or else by the cookie of a session, whose requests must come from this site's own pages
-// where they change something.
-func (s *Server) principal(ctx context.Context, tenant scope.Tenant, r *http.Request) (scope.Principal, error) {
+// where they change something; or, where the route takes one, by a calendar password.
+func (s *Server) principal(ctx context.Context, rt *route, tenant scope.Tenant, r *http.Request) (scope.Principal, error) {
 	if s.deps.Sessions != nil && tenant.ID != 0 && len(r.Header["Authorization"]) == 0 && s.deps.Sessions.Has(tenant, r) {
 		if err := s.origins.Check(r); err != nil {
 			return scope.Principal{}, suspicious(audit.CrossSite, fault.Denied("this request comes from another site").With(err))
 		}
 		principal, err := s.deps.Sessions.Principal(scope.With(ctx, scope.Scope{Tenant: tenant}), r)
 		return principal, suspiciousIf(audit.SessionUnknown, err)
+	}
+	if rt.Basic && s.deps.Passwords != nil {
+		// the name beside it says nothing that the password does not
+		if _, password, ok := r.BasicAuth(); ok {
+			principal, err := s.deps.Passwords.Verify(scope.With(ctx, scope.Scope{Tenant: tenant}), password)
+			return principal, suspiciousIf(audit.BadPassword, err)
+		}
 	}
 	token, err := bearer(r.Header)
 	if err != nil {
@@ -237,7 +244,7 @@ func (s *Server) refuse(rt *route, x *exchange, r *http.Request, err error) erro
 		return err
 	}
 	x.reset()
-	s.fail(x, r, rt.fhir, err)
+	s.fail(x, r, rt.fhir, rt.Basic, err)
 	if finish := x.finish(); finish != nil {
 		return errors.Join(err, finish)
 	}

@@ -43,7 +43,7 @@ type elsewhere interface {
 }
 
 // fail answers with err. Nothing of the answer may have left.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR, basic bool, err error) {
 	code := fault.CodeOf(err)
 	h := w.Header()
 	if after := fault.RetryAfter(err); after > 0 {
@@ -53,6 +53,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, ofFHIR bool, err e
 	}
 	if code == fault.CodeUnauthenticated && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", `Bearer realm="ward"`)
+		if basic {
+			h.Set("WWW-Authenticate", `Basic realm="ward", charset="UTF-8"`)
+		}
 	}
 	if at, ok := errors.AsType[elsewhere](err); ok {
 		h.Set("Location", at.BaseURL()+r.URL.RequestURI())

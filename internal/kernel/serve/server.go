@@ -42,20 +42,28 @@ type Sessions interface {
 	Principal(ctx context.Context, r *http.Request) (scope.Principal, error)
 }
 
-// Deps are what the server works with. All are needed but Sessions, nil when nobody signs in, and Traces, nil when tracing is off.
+// Passwords says who a calendar password speaks for, which programs show that can do no more than HTTP Basic.
+type Passwords interface {
+	// Verify returns fault.Unauthenticated for one that is not good in the tenant of ctx's scope.
+	Verify(ctx context.Context, password string) (scope.Principal, error)
+}
+
+// Deps are what the server works with. All are needed but Sessions, nil when nobody signs in, Passwords, nil when no program has one, and
+// Traces, nil when tracing is off.
 type Deps struct {
-	Routes   []module.Route
-	Tenants  Tenants
-	Tokens   Tokens
-	Sessions Sessions
-	Origins  Origins // whose pages may call the API; nil: nobody's but our own
-	Lanes    *limit.Lanes
-	Checks   []Check // for /readyz
-	Metrics  *observe.Metrics
-	Traces   *observe.Traces
-	Log      *slog.Logger
-	Clock    clock.Clock
-	Audit    Audit // hears what is refused; nil: nobody does
+	Routes    []module.Route
+	Tenants   Tenants
+	Tokens    Tokens
+	Sessions  Sessions
+	Passwords Passwords // for routes that are Basic alone
+	Origins   Origins   // whose pages may call the API; nil: nobody's but our own
+	Lanes     *limit.Lanes
+	Checks    []Check // for /readyz
+	Metrics   *observe.Metrics
+	Traces    *observe.Traces
+	Log       *slog.Logger
+	Clock     clock.Clock
+	Audit     Audit // hears what is refused; nil: nobody does
 }
 
 // Options of the server. The zero value of a field is its default.

@@ -21,6 +21,7 @@ type Event struct {
 	ID           string   `json:"id,omitempty"`
 	UID          string   `json:"uid,omitempty"`     // RFC 5545 §3.8.4.7; the id when none was given
 	Version      int64    `json:"version,omitempty"` // from 1
+	Updated      string   `json:"updated,omitempty"` // RFC 3339; Ward sets it
 	Organization string   `json:"organization"`      // a reference, such as "Organization/1"
 	Subscribers  []string `json:"subscribers"`       // references
 	Title        string   `json:"title"`
@@ -74,6 +75,7 @@ var referencePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,39}/[A-Za-z0-9.-]{1,
 // ready is an event that was checked, with its series.
 type ready struct {
 	*Event
+	key       string // what its UID is kept under when it is new; empty: the UID
 	series    *ical.Series
 	allDay    bool
 	length    int64 // seconds

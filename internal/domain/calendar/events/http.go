@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -53,9 +54,11 @@ func known(r *http.Request) (int64, error) {
 }
 
 // guarded is what the viewer may change.
-func (s *Service) guarded(r *http.Request, v *viewer) guard {
+func (s *Service) guarded(r *http.Request, v *viewer) guard { return s.guard(r.Context(), v) }
+
+func (s *Service) guard(ctx context.Context, v *viewer) guard {
 	return func(was *Event) error {
-		if err := s.may(r.Context(), v, was.Subscribers, true); err != nil {
+		if err := s.may(ctx, v, was.Subscribers, true); err != nil {
 			return err
 		}
 		if v.show(was) != was {

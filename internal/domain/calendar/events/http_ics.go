@@ -68,18 +68,10 @@ func (s *Service) all(ctx context.Context, subscriber string) (list []*Event, er
 			return err
 		}
 		if len(ids) > maxExported {
-			return fault.TooCostly("this calendar has more than %d events: read it by windows or by sync", maxExported)
+			return tooMany()
 		}
-		have, err := s.load(ctx, q, key, ids)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if e := have[id].Event; e != nil {
-				list = append(list, e)
-			}
-		}
-		return nil
+		list, err = s.listed(ctx, q, key, ids)
+		return err
 	})
 	return list, err
 }

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -18,9 +19,7 @@ const maxImported = 5_000
 
 // calendarOf is the events as an iCalendar object (RFC 5545), with the time zones that they use.
 func calendarOf(list []*ready, stamp time.Time) *ical.Component {
-	c := &ical.Component{Name: "VCALENDAR"}
-	c.Add("VERSION", "2.0")
-	c.Add("PRODID", "-//Ward//Calendar//EN")
+	c := emptyCalendar()
 	zones := map[string][2]int64{}
 	for _, r := range list {
 		if r.TZ == "" {
@@ -49,12 +48,23 @@ func calendarOf(list []*ready, stamp time.Time) *ical.Component {
 	return c
 }
 
+func emptyCalendar() *ical.Component {
+	c := &ical.Component{Name: "VCALENDAR"}
+	c.Add("VERSION", "2.0")
+	c.Add("PRODID", "-//Ward//Calendar//EN")
+	return c
+}
+
 // components are the event's VEVENTs: the series, and one for each occurrence that is changed.
 func (r *ready) components(stamp time.Time) []*ical.Component {
 	d := r.series.Definition()
+	if updated, err := time.Parse(time.RFC3339, r.Updated); err == nil {
+		stamp = updated
+	}
 	at := stamp.UTC().Format("20060102T150405Z")
+	uid := ical.Escape(r.uid())
 	master := &ical.Component{Name: "VEVENT"}
-	master.Add("UID", ical.Escape(r.UID))
+	master.Add("UID", uid)
 	master.Add("DTSTAMP", at)
 	master.Add("SEQUENCE", strconv.FormatInt(r.Version-1, 10))
 	r.addTime(master, "DTSTART", d.Start.Civil)
@@ -79,30 +89,7 @@ func (r *ready) components(stamp time.Time) []*ical.Component {
 			}
 		}
 	}
-	describe := func(c *ical.Component, title, description, location, status string) {
-		for _, p := range [][2]string{{"SUMMARY", title}, {"DESCRIPTION", description}, {"LOCATION", location}, {"CATEGORIES", r.Category}} {
-			if p[1] != "" {
-				c.Add(p[0], ical.Escape(p[1]))
-			}
-		}
-		if status != "" {
-			c.Add("STATUS", strings.ToUpper(status))
-		}
-		if r.Visibility == "private" {
-			c.Add("CLASS", "PRIVATE")
-		}
-		if r.Free {
-			c.Add("TRANSP", "TRANSPARENT")
-		}
-		for _, minutes := range r.Reminders {
-			alarm := &ical.Component{Name: "VALARM"}
-			alarm.Add("ACTION", "DISPLAY")
-			alarm.Add("DESCRIPTION", ical.Escape(title))
-			alarm.Add("TRIGGER", fmt.Sprintf("-PT%dM", minutes))
-			c.Components = append(c.Components, alarm)
-		}
-	}
-	describe(master, r.Title, r.Description, r.Location, r.Status)
+	r.describeIn(master, nil)
 	list := []*ical.Component{master}
 	for i := range r.Overrides {
 		o := &r.Overrides[i]
@@ -116,22 +103,50 @@ func (r *ready) components(stamp time.Time) []*ical.Component {
 		}
 		changed := r.overrides[r.series.Zone().Instant(m.Civil)]
 		c := &ical.Component{Name: "VEVENT"}
-		c.Add("UID", ical.Escape(r.UID))
+		c.Add("UID", uid)
 		c.Add("DTSTAMP", at)
 		c.Add("SEQUENCE", strconv.FormatInt(r.Version-1, 10))
 		r.addTime(c, "RECURRENCE-ID", m.Civil)
 		r.addTime(c, "DTSTART", changed.local)
 		r.addTime(c, "DTEND", r.series.Zone().Civil(changed.end))
-		pick := func(own, series string) string {
-			if own != "" {
-				return own
-			}
-			return series
-		}
-		describe(c, pick(o.Title, r.Title), pick(o.Description, r.Description), pick(o.Location, r.Location), pick(o.Status, r.Status))
+		r.describeIn(c, o)
 		list = append(list, c)
 	}
 	return list
+}
+
+// uid is the event's UID; of what is hidden, that is too.
+func (r *ready) uid() string { return cmp.Or(r.UID, r.ID) }
+
+// describeIn adds to a VEVENT what the event, or one changed occurrence of it, is.
+func (r *ready) describeIn(c *ical.Component, o *Override) {
+	if o == nil {
+		o = &Override{}
+	}
+	title, status := cmp.Or(o.Title, r.Title), cmp.Or(o.Status, r.Status)
+	for _, p := range [][2]string{
+		{"SUMMARY", title}, {"DESCRIPTION", cmp.Or(o.Description, r.Description)}, {"LOCATION", cmp.Or(o.Location, r.Location)}, {"CATEGORIES", r.Category},
+	} {
+		if p[1] != "" {
+			c.Add(p[0], ical.Escape(p[1]))
+		}
+	}
+	if status != "" {
+		c.Add("STATUS", strings.ToUpper(status))
+	}
+	if r.Visibility == "private" {
+		c.Add("CLASS", "PRIVATE")
+	}
+	if r.Free {
+		c.Add("TRANSP", "TRANSPARENT")
+	}
+	for _, minutes := range r.Reminders {
+		alarm := &ical.Component{Name: "VALARM"}
+		alarm.Add("ACTION", "DISPLAY")
+		alarm.Add("DESCRIPTION", ical.Escape(title))
+		alarm.Add("TRIGGER", fmt.Sprintf("-PT%dM", minutes))
+		c.Components = append(c.Components, alarm)
+	}
 }
 
 // addTime adds a time of the event: a date, a time in its zone, in UTC, or a floating one.
@@ -288,6 +303,9 @@ func (m *importer) override(e *Event, zone *ical.Zone, c *ical.Component) error 
 			at = ical.Moment{Civil: zone.Civil(from.Instant(at.Civil))}
 		}
 		return timeText(at.Civil, at.Date), at, nil
+	}
+	if p, _ := c.Get("RECURRENCE-ID"); p.Params["RANGE"] != "" {
+		return fault.Invalid("RECURRENCE-ID may not have RANGE: split the series instead, with an event of its own for the later occurrences")
 	}
 	o := Override{Cancelled: strings.EqualFold(c.Text("STATUS"), "CANCELLED")}
 	var err error

@@ -54,6 +54,9 @@ type Deps struct {
 	// Visible fails with NotFound unless the caller may see the charts of all these patients. It answers from memory for callers who may
 	// see everybody's.
 	Visible func(ctx context.Context, patients []string) error
+	// Organization is the reference of the organisation to which new events belong that programs put into a subscriber's calendar: no file says
+	// it. nil: programs can put none.
+	Organization func(ctx context.Context, subscriber string) (string, error)
 }
 
 // Service is the events of all tenants: the scope in each call's context says whose.

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -15,6 +17,7 @@ import (
 type stored struct {
 	*Event // nil when it was deleted
 	id     string
+	key    string // what its UID is kept under: see calendar_event
 	ver    int64
 }
 
@@ -26,9 +29,9 @@ func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []s
 	if len(ids) == 0 {
 		return found, nil
 	}
-	l := db.Lookup{Table: "calendar_event", Want: []string{"id", "version", "body"}, Keys: []db.Column{db.Col("id", ids)}}
+	l := db.Lookup{Table: "calendar_event", Want: []string{"id", "version", "body", "uid"}, Keys: []db.Column{db.Col("id", ids)}}
 	err := q.Lookup(ctx, l, func(_ int, r db.Row) error {
-		e := stored{id: r.Text(0), ver: r.Int64(1)}
+		e := stored{id: r.Text(0), ver: r.Int64(1), key: r.Text(3)}
 		if !r.IsNull(2) {
 			plain, err := key.Open(nil, r.Bytes(2), associated(e.id))
 			if err != nil {
@@ -48,9 +51,11 @@ func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []s
 
 // edit is a change to events in one transaction: what is there is read and locked, and then becomes what change says.
 type edit struct {
-	ids    []string // the events to read
-	uids   []string // further ones, by their UIDs
-	joint  bool     // by the domain that keeps the events, which records it in the audit log itself
+	ids    []string                                                          // the events to read
+	uids   []string                                                          // further ones, by what their UIDs are kept under
+	joint  bool                                                              // by the domain that keeps the events, which records it in the audit log itself
+	find   func(ctx context.Context, q db.Querier) (ids []string, err error) // further ones; may be nil
+	also   func(ctx context.Context, tx db.Tx, written []*ready) error       // what goes with the change; may be nil
 	change func(have map[string]stored, uids map[string]string) ([]*ready, []string, error)
 }
 
@@ -94,6 +99,15 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 			return err
 		}
 	}
+	if e.find != nil {
+		more, err := e.find(ctx, tx)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, more...)
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
 	var err error
 	if w.have, err = s.load(ctx, tx, w.key, ids); err != nil {
 		return err
@@ -106,6 +120,7 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 		return err
 	}
 	w.change++
+	w.now = s.deps.Clock.Now().UTC().Format(time.RFC3339)
 	for _, r := range puts {
 		if was := w.have[r.ID].Event; !e.joint && (r.Kept || was != nil && was.Kept) {
 			return errKept()
@@ -123,6 +138,11 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 			return err
 		}
 	}
+	if e.also != nil {
+		if err := e.also(ctx, tx, puts); err != nil {
+			return err
+		}
+	}
 	return w.flush(ctx, tx)
 }
 
@@ -135,6 +155,7 @@ type writer struct {
 	key    *seal.Key
 	have   map[string]stored
 	change int64
+	now    string   // RFC 3339
 	puts   []*ready // the events as they are now
 
 	ids, uids []string
@@ -163,14 +184,18 @@ func (w *writer) put(r *ready) {
 	if e.UID == "" {
 		e.UID = e.ID
 	}
-	e.Version = was.ver + 1
+	e.Version, e.Updated = was.ver+1, w.now
+	under := cmp.Or(r.key, e.UID)
+	if was.Event != nil {
+		under = was.key
+	}
 	kept := *e
 	kept.ID, kept.Version = "", 0
 	body, err := json.Marshal(kept)
 	if err != nil {
 		panic(err) // strings, numbers and lists of them
 	}
-	w.ids, w.uids, w.versions = append(w.ids, e.ID), append(w.uids, e.UID), append(w.versions, e.Version)
+	w.ids, w.uids, w.versions = append(w.ids, e.ID), append(w.uids, under), append(w.versions, e.Version)
 	w.bodies = append(w.bodies, w.key.Seal(nil, body, associated(e.ID)))
 	w.unlist(was)
 	for _, subscriber := range e.Subscribers {
@@ -189,7 +214,7 @@ func (w *writer) put(r *ready) {
 }
 
 func (w *writer) drop(was stored) {
-	w.ids, w.uids, w.versions, w.bodies = append(w.ids, was.id), append(w.uids, was.UID), append(w.versions, was.ver+1), append(w.bodies, nil)
+	w.ids, w.uids, w.versions, w.bodies = append(w.ids, was.id), append(w.uids, was.key), append(w.versions, was.ver+1), append(w.bodies, nil)
 	w.unlist(was)
 	for _, subscriber := range was.Subscribers {
 		w.subscribe(subscriber, was.id, true)

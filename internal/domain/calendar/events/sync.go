@@ -22,12 +22,16 @@ type change struct {
 	ID      string `json:"id"`
 	Deleted bool   `json:"deleted,omitempty"` // it was deleted, or is not this calendar's any more
 	Event   *Event `json:"event,omitempty"`
+
+	token string // that stands for all up to this one
 }
 
 const syncPage = 500
 
 // A token is the number of the last change that was told, and the last event of those that have it. Numbers are given in the order of
 // the commits, under a lock.
+func tokenText(number int64, event string) string { return strconv.FormatInt(number, 36) + "." + event }
+
 func openToken(text string) (number int64, event string, err error) {
 	if text == "" {
 		return 0, "", nil
@@ -56,7 +60,7 @@ func (s *Service) sync(ctx context.Context, subscriber, token string) (_ *change
 		s.queries.Add(2)
 		*out = changes{Token: token, Changes: []change{}}
 		if token == "" {
-			out.Token = "0"
+			out.Token = tokenText(0, "")
 		}
 		var ids []string
 		err := q.Query(ctx, `SELECT event, changed, gone FROM calendar_subscription WHERE subscriber = $1 AND changed >= $2 AND (changed > $2 OR event > $3)
@@ -66,8 +70,8 @@ func (s *Service) sync(ctx context.Context, subscriber, token string) (_ *change
 				return nil
 			}
 			ids = append(ids, r.Text(0))
-			out.Token = strconv.FormatInt(r.Int64(1), 36) + "." + r.Text(0)
-			out.Changes = append(out.Changes, change{ID: r.Text(0), Deleted: r.Bool(2)})
+			out.Token = tokenText(r.Int64(1), r.Text(0))
+			out.Changes = append(out.Changes, change{ID: r.Text(0), Deleted: r.Bool(2), token: out.Token})
 			return nil
 		}, subscriber, number, event, syncPage+1)
 		if err != nil {

@@ -105,7 +105,7 @@ func (v *viewer) show(e *Event) *Event {
 	}
 	if e.Visibility == "private" && v.Role != access.Admin && v.Role != access.System && !slices.Contains(e.Subscribers, v.Person) {
 		shown := Event{
-			ID: e.ID, Version: e.Version, Organization: e.Organization, Subscribers: e.Subscribers, Title: "Busy", Visibility: e.Visibility, Free: e.Free,
+			ID: e.ID, Version: e.Version, Updated: e.Updated, Organization: e.Organization, Subscribers: e.Subscribers, Title: "Busy", Visibility: e.Visibility, Free: e.Free,
 			Start: e.Start, End: e.End, TZ: e.TZ, RRule: e.RRule, RDates: e.RDates, ExDates: e.ExDates, Status: e.Status,
 		}
 		for _, o := range e.Overrides {
