@@ -46,6 +46,7 @@ unit: ## unit and conformance tests; alone it uses the servers that WARD_TEST_* 
 .PHONY: e2e
 e2e: build ## the built binary, driven from outside with real clients; alone it uses the servers that WARD_TEST_* name
 	scripts/node-packages
+	scripts/calendars
 	WARD_TEST_BROWSER=$$(scripts/browser) WARD_BINARY=$(CURDIR)/bin/ward go test -json -count=1 -timeout 10m ./e2e/... | go run ./tools/report
 
 .PHONY: race

@@ -16,8 +16,9 @@
 //   - expand and limit-recurrence-set (RFC 4791 §9.6.5, §9.6.6) cost what is in the time that is asked for, not what the series' age is;
 //   - a file that can't be an event is refused with the precondition that it breaks, and what is wrong where.
 //
-// What a file says beyond what events have (attendees, X- properties, what an alarm does) is not kept, so that an answer to PUT has an ETag only
-// when the file is kept as it was sent (RFC 4791 §5.3.4): programs then read it again.
+// A file is given back as it was sent, with all that events have no field for (attendees, X- properties, what an alarm does), until the event is
+// changed elsewhere: from then on it is written anew from what events have. Patients and proxies never get what others' programs sent. Of a
+// file beyond 64 KB only what events have is kept, and the answer to its PUT has no ETag, so that programs read it again (RFC 4791 §5.3.4).
 //
 // Programs show a calendar password by HTTP Basic (package secret), a session or a token. Calendars can't be made or renamed here.
 //

@@ -83,13 +83,11 @@ var properties = []property{
 		return list
 	})},
 	{dav("supported-report-set"), collections, false, markup(func(r *resource) string {
-		list := ""
-		if r.kind == calendar {
-			for _, name := range []string{"C:calendar-query", "C:calendar-multiget", "C:free-busy-query", "D:sync-collection"} {
-				list += "<D:supported-report><D:report><" + name + "/></D:report></D:supported-report>"
-			}
+		if r.kind != calendar {
+			return ""
 		}
-		return list
+		const begin, end = "<D:supported-report><D:report><", "/></D:report></D:supported-report>"
+		return begin + "C:calendar-query" + end + begin + "C:calendar-multiget" + end + begin + "C:free-busy-query" + end + begin + "D:sync-collection" + end
 	})},
 	{caldav("calendar-home-set"), root | principal | home, false, link(func(r *resource) string { return r.homePath() })},
 	{caldav("calendar-user-address-set"), principal, false, link(func(r *resource) string { return r.principalPath() })},
@@ -108,7 +106,7 @@ var properties = []property{
 
 	{dav("getetag"), object, true, text(func(r *resource) string { return r.event.ETag() })},
 	{dav("getcontenttype"), object, true, text(func(*resource) string { return contentType })},
-	{dav("getcontentlength"), object, true, text(func(r *resource) string { return strconv.Itoa(len(r.event.Calendar().Append(nil))) })},
+	{dav("getcontentlength"), object, true, text(func(r *resource) string { return strconv.Itoa(len(r.event.File())) })},
 	{dav("getlastmodified"), object, true, func(d *document, r *resource) error {
 		at := r.event.Updated()
 		if at.IsZero() {
@@ -126,8 +124,6 @@ var properties = []property{
 }
 
 // errNotHere says that a resource has not the property after all: an event's text is told in reports alone.
-//
-//nolint:gochecknoglobals // constant
 var errNotHere = fault.NotFound("there is no such property here")
 
 const contentType = "text/calendar; charset=utf-8; component=VEVENT"

@@ -75,6 +75,7 @@ func (h *Server) members(r *http.Request, at *resource) (list []*resource, err e
 			return nil, err
 		}
 		list = at.all(found)
+	default: // nothing is below
 	}
 	return list, nil
 }

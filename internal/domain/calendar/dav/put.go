@@ -36,7 +36,7 @@ func (h *Server) put(w http.ResponseWriter, r *http.Request) error {
 		return fault.Invalid("the body could not be read").With(err)
 	}
 	made, created, err := c.Put(r.Context(), p.name, body, condition(r))
-	if refusal, is := errors.AsType[*events.Refusal](err); is {
+	if refusal, is := errors.AsType[*events.RefusalError](err); is {
 		status := http.StatusForbidden
 		if fault.Is(err, fault.CodeConflict) {
 			status = http.StatusConflict
@@ -46,8 +46,8 @@ func (h *Server) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// what is kept may say less than what was sent: then the program has to read it again (RFC 4791 §5.3.4)
-	if bytes.Equal(made.Calendar().Append(nil), body) {
+	// what is not kept as it was sent must be read again (RFC 4791 §5.3.4)
+	if bytes.Equal(made.File(), body) {
 		w.Header().Set("ETag", made.ETag())
 	}
 	status := http.StatusNoContent

@@ -15,6 +15,7 @@ import (
 // The limits of a report.
 const (
 	maxNames   = 20_000 // of a multiget
+	maxFilter  = 200    // elements
 	maxChanges = 20_000 // of a sync: what more there is comes with the next
 )
 
@@ -71,19 +72,18 @@ func dataOf(report *element) (*calendarData, error) {
 }
 
 func (c *calendarData) write(d *document, o *events.Object) error {
-	var file *ical.Component
+	file := o.File()
 	switch {
 	case c.expand != nil:
-		var err error
-		if file, err = o.Expanded(c.expand.from, c.expand.to); err != nil {
+		written, err := o.Expanded(c.expand.from, c.expand.to)
+		if err != nil {
 			return err
 		}
+		file = written.Append(nil)
 	case c.limit != nil:
-		file = o.Limited(c.limit.from, c.limit.to)
-	default:
-		file = o.Calendar()
+		file = o.Limited(c.limit.from, c.limit.to).Append(nil)
 	}
-	d.text(string(file.Append(nil)))
+	d.text(string(file))
 	return nil
 }
 
@@ -110,6 +110,9 @@ func (h *Server) query(w http.ResponseWriter, r *http.Request, at *resource, bod
 	top := body.child(nsCalDAV, "filter").child(nsCalDAV, "comp-filter")
 	if top == nil || !strings.EqualFold(top.attribute("name"), "VCALENDAR") {
 		return fault.Invalid("the report must have a filter with a comp-filter of VCALENDAR")
+	}
+	if top.count() > maxFilter {
+		return fault.Invalid("a filter may have up to %d parts", maxFilter)
 	}
 	f, err := readFilter(top)
 	if err != nil {

@@ -37,10 +37,15 @@ func (h *Server) Module() module.Module {
 		{"PUT", write, "CalDAV: store an event", maxFile, h.put},
 		{"DELETE", write, "CalDAV: delete an event", 1 << 10, h.delete},
 	} {
-		m.Routes = append(m.Routes, module.Route{
+		route := module.Route{
 			Method: r.method, Pattern: path, Target: module.API, Lane: module.Interactive, Permission: r.permission, Basic: true, BodyLimit: r.limit,
 			Objective: module.Objective{Percentile: 0.95, Latency: time.Second}, Summary: r.summary, Handler: r.handle,
-		})
+		}
+		m.Routes = append(m.Routes, route)
+		if r.method == "OPTIONS" || r.method == "PROPFIND" { // the address is often typed without its last slash, and not all follow redirects
+			route.Pattern = module.TenantPrefix + "caldav"
+			m.Routes = append(m.Routes, route)
+		}
 	}
 	for _, method := range []string{"GET", "PROPFIND"} {
 		m.Routes = append(m.Routes, module.Route{
@@ -96,7 +101,7 @@ func (h *Server) get(w http.ResponseWriter, r *http.Request) error {
 	if t := at.event.Updated(); !t.IsZero() {
 		head.Set("Last-Modified", t.UTC().Format(http.TimeFormat))
 	}
-	_, _ = w.Write(at.event.Calendar().Append(nil))
+	_, _ = w.Write(at.event.File())
 	return nil
 }
 

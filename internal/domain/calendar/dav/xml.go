@@ -44,6 +44,15 @@ func (e *element) child(space, local string) *element {
 	return nil
 }
 
+// count is how many elements there are, with this one.
+func (e *element) count() int {
+	n := 1
+	for _, c := range e.children {
+		n += c.count()
+	}
+	return n
+}
+
 func (e *element) attribute(local string) string {
 	for _, a := range e.attributes {
 		if a.Name.Local == local && a.Name.Space == "" {

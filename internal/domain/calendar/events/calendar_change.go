@@ -36,24 +36,27 @@ func (c Condition) holds(was *Event) error {
 	return nil
 }
 
-// Refusal is why a file can't be an event of a calendar, in the words of RFC 4791 §5.3.2.1: the name of a precondition.
-type Refusal struct {
+// RefusalError is why a file can't be an event of a calendar, in the words of RFC 4791 §5.3.2.1: the name of a precondition.
+type RefusalError struct {
 	Precondition string
 	cause        error
 }
 
 // Error is that of the cause.
-func (r *Refusal) Error() string { return r.cause.Error() }
+func (r *RefusalError) Error() string { return r.cause.Error() }
 
 // Unwrap gives the cause, a fault.
-func (r *Refusal) Unwrap() error { return r.cause }
+func (r *RefusalError) Unwrap() error { return r.cause }
 
 // maxName is how long a file's name may be, in bytes.
 const maxName = 200
 
+// maxSource is how large a file may be that is kept as it was sent, in bytes. What a larger one says beyond what events have is not kept.
+const maxSource = 64 << 10
+
 // Put stores a file of iCalendar as an event of the calendar, under a name: a new one, or in place of the one that has it.
 //
-// Errors: a [Refusal] for what the file says; Invalid for a name that can't be one; Denied; Precondition for the condition.
+// Errors: a [RefusalError] for what the file says; Invalid for a name that can't be one; Denied; Precondition for the condition.
 func (c *Calendar) Put(ctx context.Context, name string, text []byte, when Condition) (made Object, created bool, err error) {
 	defer fault.Op(&err, "events.Put")
 	if err := c.changes(ctx); err != nil {
@@ -129,10 +132,10 @@ func (c *Calendar) changes(ctx context.Context) error {
 func (c *Calendar) read(ctx context.Context, text []byte) (*ready, error) {
 	file, err := ical.Parse(text)
 	if err != nil {
-		return nil, &Refusal{"valid-calendar-data", err}
+		return nil, &RefusalError{"valid-calendar-data", err}
 	}
 	if _, is := file.Get("METHOD"); is {
-		return nil, &Refusal{"valid-calendar-object-resource", fault.Invalid("METHOD must not be there: the file is an event, not a message about one")}
+		return nil, &RefusalError{"valid-calendar-object-resource", fault.Invalid("METHOD must not be there: the file is an event, not a message about one")}
 	}
 	uids := map[string]bool{}
 	for _, sub := range file.Components {
@@ -141,11 +144,11 @@ func (c *Calendar) read(ctx context.Context, text []byte) (*ready, error) {
 			uids[sub.Text("UID")] = true
 		case "VTIMEZONE":
 		default:
-			return nil, &Refusal{"supported-calendar-component", fault.Invalid("the file must have VEVENTs and their VTIMEZONEs alone")}
+			return nil, &RefusalError{"supported-calendar-component", fault.Invalid("the file must have VEVENTs and their VTIMEZONEs alone")}
 		}
 	}
 	if len(uids) != 1 {
-		return nil, &Refusal{"valid-calendar-object-resource", fault.Invalid("the file must have one event: VEVENTs with the same UID")}
+		return nil, &RefusalError{"valid-calendar-object-resource", fault.Invalid("the file must have one event: VEVENTs with the same UID")}
 	}
 	organization, err := c.s.organization(ctx, c.Subscriber)
 	if err != nil {
@@ -153,7 +156,10 @@ func (c *Calendar) read(ctx context.Context, text []byte) (*ready, error) {
 	}
 	list, err := eventsOf(file, organization, []string{c.Subscriber})
 	if err != nil {
-		return nil, &Refusal{"valid-calendar-data", err}
+		return nil, &RefusalError{"valid-calendar-data", err}
+	}
+	if len(text) <= maxSource {
+		list[0].source = string(text)
 	}
 	return list[0], nil
 }
@@ -169,7 +175,7 @@ func (s *Service) organization(ctx context.Context, subscriber string) (string, 
 // replace puts the event in the place of one: what a file does not tell stays.
 func (r *ready) replace(was *Event) error {
 	if r.UID != was.UID {
-		return &Refusal{"no-uid-conflict", fault.Invalid("UID can't be changed: this file has another")}
+		return &RefusalError{"no-uid-conflict", fault.Invalid("UID can't be changed: this file has another")}
 	}
 	r.ID, r.Subscribers, r.Organization, r.Appointment, r.Visit = was.ID, was.Subscribers, was.Organization, was.Appointment, was.Visit
 	return nil
@@ -186,10 +192,10 @@ func (c *Calendar) place(r *ready, have map[string]stored, known map[string]stri
 			r.ID, r.key = id, key
 			return nil
 		case slices.Contains(was.Subscribers, c.Subscriber):
-			return &Refusal{"no-uid-conflict", fault.Conflict("the calendar has an event with this UID under another name")}
+			return &RefusalError{"no-uid-conflict", fault.Conflict("the calendar has an event with this UID under another name")}
 		}
 	}
-	return &Refusal{"no-uid-conflict", fault.Conflict("another event has this UID")}
+	return &RefusalError{"no-uid-conflict", fault.Conflict("another event has this UID")}
 }
 
 // Delete removes the event of a name.

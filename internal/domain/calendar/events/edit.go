@@ -190,6 +190,7 @@ func (r *ready) edit(c *Change) (puts []*ready, drops []string, err error) {
 
 func (r *ready) clone() *Event {
 	e := *r.Event
+	e.source = ""
 	e.Subscribers, e.Overrides, e.RDates, e.ExDates = slices.Clone(e.Subscribers), slices.Clone(e.Overrides), slices.Clone(e.RDates), slices.Clone(e.ExDates)
 	return &e
 }

@@ -45,6 +45,8 @@ type Event struct {
 	Appointment string `json:"appointment,omitempty"` // a reference
 	Visit       string `json:"visit,omitempty"`       // the id of a telehealth visit
 	Kept        bool   `json:"kept,omitempty"`        // it is a booked visit, which changes by booking alone
+
+	source string // the file that a calendar program sent, when this is what it says: for those who may see all of the event
 }
 
 // Override changes one occurrence. Empty fields are as in the series.

@@ -32,10 +32,26 @@ func (o *Object) Updated() time.Time {
 	return t
 }
 
-// Calendar is the event as iCalendar. It is the same as long as the version is.
-func (o *Object) Calendar() *ical.Component {
-	return calendarOf([]*ready{o.ready}, o.stamp())
+// File is the event as iCalendar: as the program sent it that wrote this version, else as Ward writes it. It is the same as long as the
+// version is.
+func (o *Object) File() []byte {
+	if o.ready.source != "" {
+		return []byte(o.ready.source)
+	}
+	return o.written().Append(nil)
 }
+
+// Calendar is what [Object.File] says.
+func (o *Object) Calendar() *ical.Component {
+	if o.ready.source != "" {
+		if c, err := ical.Parse([]byte(o.ready.source)); err == nil {
+			return c
+		}
+	}
+	return o.written()
+}
+
+func (o *Object) written() *ical.Component { return calendarOf([]*ready{o.ready}, o.stamp()) }
 
 func (o *Object) stamp() time.Time {
 	if t := o.Updated(); !t.IsZero() {
@@ -78,7 +94,7 @@ func (o *Object) Busy(from, to int64) (list [][2]int64, tentative bool) {
 
 // Limited is the event with those changed occurrences alone that bear on [from, to) (RFC 4791 §9.6.6, limit-recurrence-set).
 func (o *Object) Limited(from, to int64) *ical.Component {
-	c := o.Calendar()
+	c := o.written()
 	kept := c.Components[:0]
 	zone := o.ready.series.Zone()
 	for _, sub := range c.Components {

@@ -23,6 +23,12 @@ type stored struct {
 
 func associated(id string) []byte { return []byte("calendar_event\x00" + id) }
 
+// sealed is what is sealed of an event.
+type sealed struct {
+	Event
+	Source string `json:"source,omitempty"`
+}
+
 // load reads events by their ids; those that are not there are left out.
 func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []string) (map[string]stored, error) {
 	found := make(map[string]stored, len(ids))
@@ -37,10 +43,11 @@ func (s *Service) load(ctx context.Context, q db.Querier, key *seal.Key, ids []s
 			if err != nil {
 				return err
 			}
-			e.Event = new(Event)
-			if err := json.Unmarshal(plain, e.Event); err != nil {
+			var b sealed
+			if err := json.Unmarshal(plain, &b); err != nil {
 				return fault.Internal("an event's body can't be read").With(err)
 			}
+			e.Event, b.source = &b.Event, b.Source
 			e.ID, e.Version = e.id, e.ver
 		}
 		found[e.id] = e
@@ -191,12 +198,12 @@ func (w *writer) put(r *ready) {
 	}
 	kept := *e
 	kept.ID, kept.Version = "", 0
-	body, err := json.Marshal(kept)
+	text, err := json.Marshal(sealed{kept, e.source})
 	if err != nil {
 		panic(err) // strings, numbers and lists of them
 	}
 	w.ids, w.uids, w.versions = append(w.ids, e.ID), append(w.uids, under), append(w.versions, e.Version)
-	w.bodies = append(w.bodies, w.key.Seal(nil, body, associated(e.ID)))
+	w.bodies = append(w.bodies, w.key.Seal(nil, text, associated(e.ID)))
 	w.unlist(was)
 	for _, subscriber := range e.Subscribers {
 		for _, m := range r.months() {

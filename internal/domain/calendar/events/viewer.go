@@ -97,6 +97,7 @@ func (v *viewer) append(b []byte, e *entry) []byte {
 func (v *viewer) show(e *Event) *Event {
 	if v.own {
 		shown := *e
+		shown.source = ""
 		shown.Subscribers = slices.DeleteFunc(slices.Clone(e.Subscribers), func(s string) bool {
 			id, patient := strings.CutPrefix(s, "Patient/")
 			return s != v.Person && (!patient || !slices.Contains(v.Patients, id))
