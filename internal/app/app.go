@@ -185,11 +185,15 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	get, protocols := a.certificates()
+	behind, err := a.proxies()
+	if err != nil {
+		return err
+	}
 	a.server, err = serve.New(serve.Deps{
 		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Passwords: a.Secrets, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: a.lanes,
 	}, serve.Options{
-		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Targets: a.targets,
+		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Proxies: behind, Targets: a.targets,
 		Timeouts: map[module.Lane]time.Duration{
 			module.Urgent: h.UrgentTimeout, module.Interactive: h.InteractiveTimeout, module.Background: h.BackgroundTimeout,
 		},

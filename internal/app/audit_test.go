@@ -144,6 +144,22 @@ func TestAudit_EveryInteractionLeavesItsEvent(t *testing.T) {
 				200,
 				[]string{"create Observation/o2 of p1", "read Observation/o2 of p1"},
 			},
+			{
+				"POST", "fhir", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"_id=p1"}},
+				{"resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient?birthdate=1970-01-01"}},"request":{"method":"POST","url":"Observation"}}]}`,
+				412,
+				[]string{"search Patient/ (conditional)", "search Patient/ (conditional) of p1"},
+			},
+			{
+				"POST", "fhir", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"_id=p1"}}]}`,
+				200,
+				[]string{"read Patient/p1 (conditional create) of p1", "search Patient/ (conditional) of p1"},
+			},
+			{"PATCH", "fhir/Patient?_id=none", `[{"op":"replace","path":"/active","value":false}]`, 404, []string{"search Patient/ (conditional)"}},
+			{"DELETE", "fhir/Patient?_id=none", "", 204, []string{"search Patient/ (conditional)"}},
+			{"PUT", "fhir/Observation/o3", strings.Replace(observation, `o1`, "o3", 1), 201, []string{"create Observation/o3 of p1"}},
+			{"PUT", "fhir/Observation/o3", strings.Replace(strings.Replace(observation, `o1`, "o3", 1), "Patient/p1", `P\u0061tient\/p1`, 1), 200, []string{"update Observation/o3 of p1"}},
+			{"GET", "fhir/Observation/o3", "", 200, []string{"read Observation/o3 of p1"}},
 			{"DELETE", "fhir/Observation/o1", "", 204, []string{"delete Observation/o1 of p1"}},
 			{"GET", "fhir/metadata", "", 200, nil},
 			{"GET", "fhir/Patient/none", "", 404, nil},
@@ -165,7 +181,7 @@ func TestAudit_EveryInteractionLeavesItsEvent(t *testing.T) {
 			t.Errorf("%d %s", status, body)
 		}
 		status, body = h.send(admin, "GET", "audit/export?action=create", "")
-		if status != 200 || strings.Count(body, "\n") != 3 {
+		if status != 200 || strings.Count(body, "\n") != 4 {
 			t.Errorf("%d %s", status, body)
 		}
 		for line := range strings.Lines(body) {

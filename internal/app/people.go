@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/base/proxies"
 	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/identity/people"
 	"ward/internal/kernel/module"
@@ -24,7 +24,7 @@ func (a *App) buildPeople() (err error) {
 	if err != nil {
 		return err
 	}
-	proxies, err := parseProxies(a.Config.HTTP.Proxies)
+	behind, err := a.proxies()
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (a *App) buildPeople() (err error) {
 	})
 	a.People, err = people.New(people.Deps{
 		DB: b.DB, Clock: a.clock, Log: a.log, Sessions: a.Sessions, Pool: a.hashes, Settings: a.Tenants.Settings, Tenants: a.allTenants, Key: b.keys.people, Keys: b.Seal,
-		Mailer: mailer, Audit: a.Audit, BaseURL: a.publicURL, Proxies: proxies, Provider: people.ProviderClient(a.Config.SignIn.PrivateProviders),
+		Mailer: mailer, Audit: a.Audit, BaseURL: a.publicURL, Proxies: behind, Provider: people.ProviderClient(a.Config.SignIn.PrivateProviders),
 		Metrics: newPeopleMeter(a.metrics),
 		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error {
 			return a.Outbox.Enqueue(ctx, tx, events...)
@@ -76,25 +76,13 @@ func (a *App) mailer() (people.Mailer, error) {
 	return people.NewSMTP(a.Config.Mail.URL, a.Config.Mail.From, a.clock, nil)
 }
 
-func parseProxies(text string) (out []netip.Prefix, err error) {
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		if !strings.Contains(part, "/") {
-			if ip, err := netip.ParseAddr(part); err == nil {
-				out = append(out, netip.PrefixFrom(ip, ip.BitLen()))
-				continue
-			}
-		}
-		prefix, err := netip.ParsePrefix(part)
-		if err != nil {
-			return nil, fault.Invalid("the setting http.proxies: %q is no address and no network such as 10.0.0.0/8", part)
-		}
-		out = append(out, prefix)
+// proxies are those whose X-Forwarded-For is believed.
+func (a *App) proxies() (proxies.List, error) {
+	list, err := proxies.Parse(a.Config.HTTP.Proxies)
+	if err != nil {
+		return nil, fault.Invalid("the setting http.proxies: %v", err)
 	}
-	return out, nil
+	return list, nil
 }
 
 // sessionLimits are how long sessions of the scope's tenant last.

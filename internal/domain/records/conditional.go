@@ -33,7 +33,7 @@ func (s *Service) create(ctx context.Context, in *interaction) (answer, error) {
 	case err != nil:
 		return answer{}, err
 	case done == nil:
-		return answer{status: http.StatusOK, version: existing, wrote: true, created: true, text: "it existed already"}, nil
+		return existed(existing), nil
 	}
 	return written(done), nil
 }
@@ -176,6 +176,9 @@ func (s *Service) conditionally(ctx context.Context, typ, criteria string, plan 
 		return err
 	})
 	if err == nil {
+		err = s.recordLookup(ctx, typ, criteria, before)
+	}
+	if err == nil {
 		err = oneAtMost(before)
 	}
 	if err != nil {
@@ -272,6 +275,11 @@ func written(c *Change) answer {
 		a.status, a.text = http.StatusCreated, "it was created"
 	}
 	return a
+}
+
+// existed is the answer to a conditional create that found its resource.
+func existed(v *Version) answer {
+	return answer{status: http.StatusOK, version: v, wrote: true, created: true, existed: true, text: "it existed already"}
 }
 
 // removed is the answer to a deletion. A nil change says that there was nothing to delete.

@@ -40,6 +40,7 @@ type answer struct {
 	// wrote says that the interaction was a write, to which Prefer applies.
 	wrote    bool
 	created  bool           // Location is sent
+	existed  bool           // a conditional create that found its resource
 	text     string         // what was done, for Prefer: return=OperationOutcome
 	warnings []fault.Detail // for the same
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
@@ -78,8 +77,9 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 	if len(all) == 0 {
 		return nil
 	}
+	const few = 8 // are not worth another core
 	changes, errs := make([]*Change, len(all)), make([]error, len(all))
-	onAllCores(len(all), func(n int) {
+	parallel(len(all), min(runtime.GOMAXPROCS(0), len(all)/few+1), func(n int) {
 		j, i := all[n].j, all[n].i
 		op := OpUpdate
 		if j.bodies[i] == nil {
@@ -128,24 +128,6 @@ func (s *Service) Matching(ctx context.Context, typ, criteria string, most int) 
 		return nil, err
 	}
 	return page.Matches, nil
-}
-
-// onAllCores calls do for 0 to n-1, on all cores when they are many: a transaction waits.
-func onAllCores(n int, do func(i int)) {
-	const few = 8
-	workers := min(runtime.GOMAXPROCS(0), n/few+1)
-	var wg sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				do(i)
-			}
-		})
-	}
-	for i := 0; i < n; i += workers {
-		do(i)
-	}
-	wg.Wait()
 }
 
 // Done ends the writes, after the transaction that ended with err, which it returns. It tells all caches what was touched before the caller

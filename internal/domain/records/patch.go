@@ -73,6 +73,9 @@ func (s *Service) patchTargetIn(ctx context.Context, q db.Querier, t *target) (*
 		return v, err
 	}
 	found, err := s.match(ctx, q, t.typ, t.query)
+	if err == nil {
+		err = s.recordLookup(ctx, t.typ, t.query, found)
+	}
 	switch {
 	case err != nil:
 		return nil, err

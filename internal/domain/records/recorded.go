@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ward/internal/backend/db"
@@ -39,7 +40,31 @@ func (s *Service) recordRead(ctx context.Context, v *Version) error {
 	if s.audit == nil {
 		return nil
 	}
-	return s.audit.Record(ctx, audit.Event{Action: audit.Read, Type: v.Type, ID: v.ID, Version: v.Number, Patients: patientsOfVersion(nil, v)})
+	return s.audit.Record(ctx, audit.Event{Action: audit.Read, Type: v.Type, ID: v.ID, Version: v.Number, Patients: patientsOfVersion(nil, v, s.base(ctx))})
+}
+
+// recordLookup says that criteria of a conditional interaction or reference were looked up: whether they match tells something too.
+func (s *Service) recordLookup(ctx context.Context, typ, criteria string, found []*Version) error {
+	if s.audit == nil {
+		return nil
+	}
+	e := audit.Event{Action: audit.Search, Type: typ, Query: criteria, Detail: "conditional", Patients: patientsAsked(nil, criteria)}
+	for _, v := range found {
+		e.Patients = patientsOfVersion(e.Patients, v, s.base(ctx))
+	}
+	return s.audit.Record(ctx, e)
+}
+
+// base is the URL of the tenant's own server, below which absolute references are local; "" when Ward does not know it.
+func (s *Service) base(ctx context.Context) string {
+	if s.baseURL == "" {
+		return ""
+	}
+	registry, err := s.registry(ctx)
+	if err != nil {
+		return ""
+	}
+	return registry.Base()
 }
 
 // recordSearch says that a search was answered with a Bundle.
@@ -74,7 +99,7 @@ func (s *Service) recordAnswer(ctx context.Context, in *interaction, a *answer) 
 	switch {
 	case a.wrote:
 		// What wrote is recorded where it was committed. A conditional create that found its resource wrote nothing and shows it.
-		if in.method != http.MethodPost || a.created || a.version == nil {
+		if !a.existed {
 			return nil
 		}
 		e.Action, e.ID, e.Detail = audit.Read, a.version.ID, "conditional create"
@@ -94,7 +119,7 @@ func (s *Service) recordAnswer(ctx context.Context, in *interaction, a *answer) 
 	}
 	if v := a.version; v != nil {
 		e.Version = v.Number
-		e.Patients = patientsOfVersion(e.Patients, v)
+		e.Patients = patientsOfVersion(e.Patients, v, s.base(ctx))
 	}
 	if in.typ == "Patient" && in.id != "" {
 		e.Patients = appendPatient(e.Patients, in.id)
@@ -122,10 +147,10 @@ func (s *Service) recordChanges(ctx context.Context, tx db.Tx, cs []*Change, err
 		}
 		e := audit.Event{
 			Action: audit.Update, By: c.doer.by, Request: c.doer.request, Address: c.doer.address, Type: c.Type, ID: c.ID, Version: c.Version.Number,
-			Patients: patientsOfVersion(nil, c.Version),
+			Patients: patientsOfVersion(nil, c.Version, c.registry.Base()),
 		}
 		if c.Prior != nil {
-			e.Patients = patientsOfVersion(e.Patients, c.Prior)
+			e.Patients = patientsOfVersion(e.Patients, c.Prior, c.registry.Base())
 		}
 		switch {
 		case c.Op == OpDelete:
@@ -155,17 +180,20 @@ func (s *Service) forged(ctx context.Context) {
 }
 
 // patientsOfVersion adds the patients whom a version refers to, and itself if it is one.
-func patientsOfVersion(ids []string, v *Version) []string {
+func patientsOfVersion(ids []string, v *Version, base string) []string {
 	if v.Type == "Patient" {
 		ids = appendPatient(ids, v.ID)
 	}
-	return patientsIn(ids, v.JSON, "")
+	return patientsIn(ids, v.JSON, base)
 }
 
 // patientsIn adds the patients whom JSON refers to, relatively or below base. It looks for references in the bytes, which is much quicker than
 // reading them as JSON, and may find one in a text that only looks like a reference.
 func patientsIn(ids []string, json []byte, base string) []string {
 	const before = "Patient/"
+	if bytes.IndexByte(json, '\\') >= 0 {
+		json = unescaped(json) // a reference may be written in escapes
+	}
 	for rest := json; ; {
 		i := bytes.Index(rest, []byte(before))
 		if i < 0 {
@@ -184,10 +212,36 @@ func patientsIn(ids []string, json []byte, base string) []string {
 			ids = append(ids, string(tail[:end]))
 		}
 	}
-	if bytes.Contains(json, []byte(`Patient\/`)) { // a slash may be escaped
-		return patientsIn(ids, bytes.ReplaceAll(json, []byte(`\/`), []byte("/")), base)
-	}
 	return ids
+}
+
+// unescaped replaces escapes of JSON (RFC 8259 §7) that stand for a slash or another character of ASCII, which a reference can be written in.
+// Quotation marks and reverse solidi stay escaped.
+func unescaped(json []byte) []byte {
+	out := make([]byte, 0, len(json))
+	for {
+		i := bytes.IndexByte(json, '\\')
+		if i < 0 || i+1 >= len(json) {
+			return append(out, json...)
+		}
+		out = append(out, json[:i]...)
+		n := 2 // length of the escape
+		switch json[i+1] {
+		case '/':
+			out = append(out, '/')
+		case 'u':
+			n = min(6, len(json)-i)
+			code, err := strconv.ParseUint(string(json[i+2:i+n]), 16, 16)
+			if err == nil && n == 6 && code < 0x80 && code != '"' && code != '\\' {
+				out = append(out, byte(code))
+			} else {
+				out = append(out, json[i:i+n]...)
+			}
+		default:
+			out = append(out, json[i:i+n]...)
+		}
+		json = json[i+n:]
+	}
 }
 
 // patientsAsked adds the patients whom a query names, though the answer may be empty.

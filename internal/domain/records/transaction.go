@@ -60,6 +60,7 @@ type criterion struct {
 	reference  bool // exactly one must match, which may be one that this transaction makes
 	at         int  // the first entry that uses it
 	found      []*Version
+	recorded   bool // in the audit log
 }
 
 // transact carries out a transaction: all of it or nothing.
@@ -247,6 +248,12 @@ func (t *transaction) find(ctx context.Context, q db.Querier) (same bool, err er
 		found, err := t.s.match(ctx, q, c.typ, c.query)
 		if err != nil {
 			return false, inEntry(c.at, err)
+		}
+		if !c.recorded {
+			if err := t.s.recordLookup(ctx, c.typ, c.query, found); err != nil {
+				return false, err
+			}
+			c.recorded = true
 		}
 		if !sameVersions(c.found, found) {
 			same = false
@@ -446,21 +453,32 @@ func (t *transaction) skipUnchanged(ctx context.Context, tx db.Tx) error {
 	return err
 }
 
-// reads carries out the GETs, which see what the transaction has done.
+// reads carries out what shows and does not write: the GETs, which see what the transaction has done, and the creates that found their resource.
 func (t *transaction) reads(ctx context.Context, q db.Querier) error {
 	for i := range t.steps {
 		st := &t.steps[i]
-		if st.order != stepGet {
-			continue
-		}
 		st.in.inside = q
-		a, err := t.s.perform(ctx, &st.in)
+		var err error
+		switch {
+		case st.order == stepGet:
+			st.answer, err = t.s.perform(ctx, &st.in)
+		case st.existing:
+			st.answer = existed(t.existing(st))
+			err = t.s.recordAnswer(ctx, &st.in, &st.answer)
+		}
 		if err != nil {
 			return inEntry(i, err)
 		}
-		st.answer = a
 	}
 	return nil
+}
+
+// existing is the resource that a conditional create found, or that an earlier one with the same criteria made.
+func (t *transaction) existing(st *step) *Version {
+	if st.twin != nil {
+		return st.twin.change.Version
+	}
+	return t.criteria[st.criteria].found[0]
 }
 
 // conclude turns the changes made into answers.
@@ -468,14 +486,7 @@ func (t *transaction) conclude(ctx context.Context) error {
 	for i := range t.steps {
 		st := &t.steps[i]
 		switch {
-		case st.order == stepGet, st.unchanged:
-		case st.existing:
-			st.answer = answer{status: http.StatusOK, wrote: true, created: true, text: "it existed already"}
-			if st.twin != nil {
-				st.answer.version = st.twin.change.Version
-			} else {
-				st.answer.version = t.criteria[st.criteria].found[0]
-			}
+		case st.order == stepGet, st.existing, st.unchanged:
 		case st.order == stepDelete:
 			st.answer = removed(st.change)
 		default:

@@ -100,6 +100,11 @@ func (s *Server) request(r *http.Request) observe.Request {
 	if i := strings.LastIndexByte(q.Address, ':'); i > 0 {
 		q.Address = q.Address[:i]
 	}
+	if len(s.options.Proxies) > 0 {
+		if client, ok := s.options.Proxies.Client(r); ok {
+			q.Address = client.String()
+		}
+	}
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && observe.ValidRequestID(given[0]) {
 		q.ID = given[0]
 	} else {

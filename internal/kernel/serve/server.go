@@ -15,6 +15,7 @@ import (
 
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
+	"ward/internal/base/proxies"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/limit"
@@ -75,6 +76,7 @@ type Options struct {
 	// Certificates gives certificates in place of the files, and Protocols what it speaks besides HTTP (ACME's acme-tls/1).
 	Certificates func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Protocols    []string
+	Proxies      proxies.List // whose X-Forwarded-For is believed
 	Targets      module.Target
 
 	Timeouts      map[module.Lane]time.Duration // of a whole answer; default 10 s urgent, 30 s interactive, 10 min background

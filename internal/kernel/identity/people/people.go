@@ -12,13 +12,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
+	"ward/internal/base/proxies"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/identity/argon"
@@ -62,7 +62,7 @@ type Deps struct {
 	BaseURL  func() string                 // by which browsers come, without a closing slash
 	Entered  func() uint64                 // requests of people let in so far; nil: nobody else uses the machine
 	Share    float64                       // of one core's time that queued passwords may take while people work; 0 is 0.1
-	Proxies  []netip.Prefix                // whose X-Forwarded-For is believed
+	Proxies  proxies.List                  // whose X-Forwarded-For is believed
 	Gather   time.Duration                 // activations that arrive within it are written together; 0: each at once
 	Provider *http.Client                  // how tenants' own providers are reached; see ProviderClient
 	Metrics  interface{ Activated(n int) } // nil for none

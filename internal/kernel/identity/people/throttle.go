@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -51,23 +50,10 @@ func (p *People) throttles(ctx context.Context, r *http.Request, account string)
 // Address is the network that the request comes from: an IPv4 address, or the /64 of an IPv6 one. A loopback address that is no known proxy's says nothing: it may be any
 // proxy's.
 func (p *People) Address(r *http.Request) (netip.Prefix, bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
+	ip, ok := p.deps.Proxies.Client(r)
+	if !ok {
 		return netip.Prefix{}, false
 	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(forwarded) - 1; i >= 0 && p.proxy(ip); i-- {
-		next, err := netip.ParseAddr(strings.TrimSpace(forwarded[i]))
-		if err != nil {
-			break
-		}
-		ip = next
-	}
-	ip = ip.Unmap().WithZone("")
 	if ip.IsLoopback() {
 		return netip.Prefix{}, false
 	}
@@ -77,10 +63,6 @@ func (p *People) Address(r *http.Request) (netip.Prefix, bool) {
 	}
 	prefix, err := ip.Prefix(bits)
 	return prefix, err == nil
-}
-
-func (p *People) proxy(ip netip.Addr) bool {
-	return slices.ContainsFunc(p.deps.Proxies, func(x netip.Prefix) bool { return x.Contains(ip.Unmap()) })
 }
 
 // count counts a try before it is made, so that many at once count too. It returns fault.Exhausted when it comes too early.
