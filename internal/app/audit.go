@@ -11,7 +11,7 @@ func (a *App) buildAudit() (err error) {
 	b := a.Backends
 	names := parameterNames()
 	a.Audit, err = audit.New(audit.Deps{
-		DB: b.DB, Secret: b.keys.audit, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants,
+		DB: b.DB, Secret: b.keys.audit, Keys: b.Seal, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants,
 		Emergency: func(tenant int32, principal string, patients []string) bool {
 			return a.Glass.Used(tenant, principal, patients)
 		},

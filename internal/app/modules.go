@@ -51,6 +51,9 @@ func (a *App) build() (err error) {
 	}
 	a.Tenants = tenancy.New(tenancy.Deps{DB: b.DB, Clock: a.clock, Sealer: sealer, Cell: a.Config.Cell})
 	b.directory = a.Tenants
+	if err := a.buildAudit(); err != nil {
+		return err
+	}
 	a.Tiers = tiers.New(tiers.Deps{
 		Directory: a.Tenants, Router: b.Router, DB: b.DB, Blobs: b.Blobs, Keys: b.Seal, Clock: a.clock, Log: a.log, Version: a.options.Version,
 		Alone:    a.Config.Embedded()[0],
@@ -59,9 +62,14 @@ func (a *App) build() (err error) {
 			if err := a.People.Settle(ctx); err != nil {
 				return err
 			}
-			return a.OAuth.Settle(ctx)
+			if err := a.OAuth.Settle(ctx); err != nil {
+				return err
+			}
+			return a.Audit.Flush(ctx) // so that all is in the chain
 		},
-		Shred: a.shred(),
+		AuditKey: a.Audit.PublicKey(),
+		Inherit:  func(ctx context.Context, key []byte) error { return a.Audit.Inherit(ctx, key) },
+		Shred:    a.shred(),
 	})
 	if !a.Config.Embedded()[0] { // nobody else is there
 		if a.deafen, err = a.hearOfDestroyed(); err != nil {
@@ -69,9 +77,6 @@ func (a *App) build() (err error) {
 		}
 	}
 	a.Tokens = identity.New(identity.Deps{DB: b.DB, Clock: a.clock})
-	if err := a.buildAudit(); err != nil {
-		return err
-	}
 	a.lanes = limit.NewLanes(limit.Options{Ceiling: a.Config.HTTP.Concurrency, Queue: a.Config.HTTP.Queue, Wait: a.Config.HTTP.QueueWait})
 	if err := a.buildPeople(); err != nil {
 		return err

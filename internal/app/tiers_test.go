@@ -578,6 +578,81 @@ func begin1(t *testing.T, a *app.App, token, method, path, body string) (int, st
 	return l.send(a, method, path, body)
 }
 
+// TestArchive_TheLogProves takes a tenant through three Wards with secrets of their own, on both databases, and moves it: its audit log proves in each, what was recorded before and after.
+func TestArchive_TheLogProves(t *testing.T) {
+	t.Parallel()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ward := func(on string) *app.App {
+		c := embedded(t)
+		if c.DB.URL = on; on != "" {
+			c.DB.Migrate = true
+		}
+		return started(t, c)
+	}
+	a := ward("")
+	made, err := a.Tenants.Create(t.Context(), "st-marys", "", tenancy.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := a.Tokens.Create(t.Context(), made.Tenant, access.Integration, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proves := func(a *app.App, slug, token string, former, least int64) {
+		t.Helper()
+		l := &load{t: t, slug: slug, token: token}
+		for _, method := range []string{"PUT", "GET"} {
+			if status, body := l.send(a, method, "Patient/p1", map[string]string{"PUT": `{"resourceType":"Patient","id":"p1","active":true}`}[method]); status > 201 {
+				t.Fatal(status, body)
+			}
+		}
+		now, err := a.Tenants.Get(t.Context(), slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := scope.WithTenant(t.Context(), now.Tenant)
+		if err := a.Audit.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Audit.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+		r, err := a.Audit.Verify(ctx)
+		if err != nil || !r.Proven() || r.Former != former || r.Events < least {
+			t.Errorf("%s: %+v %v", slug, r, err)
+		}
+	}
+	proves(a, "st-marys", token, 0, 2)
+	mustMove(t, a, "st-marys", tiers.Place{Home: "sqlite:" + t.TempDir()})
+	proves(a, "st-marys", token, 0, 4)
+	wards := []string{""}
+	if testenv.Has("WARD_TEST_POSTGRES") {
+		mustMove(t, a, "st-marys", tiers.Place{Home: dbtest.PostgresURL(t)})
+		proves(a, "st-marys", token, 0, 6)
+		wards = []string{dbtest.PostgresURL(t), ""}
+	}
+	from, slug := a, "st-marys"
+	for i, on := range wards {
+		archive := exported(t, from, slug, key.Recipient())
+		from, slug = ward(on), fmt.Sprint("copy-", i)
+		if _, err := from.Tenants.Create(t.Context(), "another", "", tenancy.Settings{}); err != nil { // it gets another number there
+			t.Fatal(err)
+		}
+		made, _, err := from.Tiers.Import(t.Context(), bytes.NewReader(archive), []age.Identity{key}, tiers.Admission{Slug: slug}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := from.Tokens.Create(t.Context(), made.Tenant, access.Integration, "", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proves(from, slug, token, int64(i+1), 6)
+	}
+}
+
 // TestArchive_DamagedIsRefused changes, cuts and replaces parts of an archive: none is imported, and nothing is left of any.
 func TestArchive_DamagedIsRefused(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/seal/sealtest"
 )
 
 // house is a database, a blob store and a log over both, for tenants 1 and 2.
@@ -64,7 +65,7 @@ func newHouse(t *testing.T, d *db.DB) *house {
 func (h *house) open(secret string) *audit.Log {
 	h.t.Helper()
 	l, err := audit.New(audit.Deps{
-		DB: h.db, Secret: []byte(secret), Clock: h.now, Blobs: h.blobs, Site: "ward.test",
+		DB: h.db, Secret: []byte(secret), Keys: sealtest.Keys(h.t, h.db), Clock: h.now, Blobs: h.blobs, Site: "ward.test",
 		Tenants: func(context.Context) ([]scope.Tenant, error) {
 			return []scope.Tenant{{ID: 1, Slug: "one"}, {ID: 2, Slug: "two"}}, nil
 		},

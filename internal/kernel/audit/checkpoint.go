@@ -19,7 +19,7 @@ import (
 // Checkpoint says how far every lane of a tenant's chain was at a time. Kept away from the database, it shows when the chain is cut short afterwards.
 type Checkpoint struct {
 	Format   int              `json:"format"` // 1
-	Tenant   int32            `json:"tenant"` // 0 is the system's
+	Tenant   int32            `json:"tenant"` // the number that the tenant was made with, also after an import; 0 is the system's
 	At       time.Time        `json:"at"`
 	Previous string           `json:"previous"` // SHA-256 of the checkpoint before, in hexadecimal; empty for the first
 	Heads    []CheckpointHead `json:"heads"`    // the lanes that have moved since the checkpoint before
@@ -125,7 +125,7 @@ func (l *Log) Checkpoint(ctx context.Context) (made bool, err error) {
 		l.deps.Log.InfoContext(ctx, "groups of audit events were linked for a process that did not", slog.Int("tenant", int(t.tenant)), slog.Int("groups", n))
 	}
 	now := l.deps.Clock.Now().UTC().Truncate(time.Millisecond)
-	c := Checkpoint{Format: 1, Tenant: t.tenant, At: now, Previous: before.sum, Key: l.PublicKey()}
+	c := Checkpoint{Format: 1, Tenant: t.bound, At: now, Previous: before.sum, Key: l.PublicKey()}
 	err = l.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		lanes, err := heads(ctx, q)
 		c.Heads = nil

@@ -160,7 +160,7 @@ func (t *trail) adopt(ctx context.Context, since time.Time) (n int, err error) {
 			}
 			list := make([]covered, 0, len(groups))
 			for _, g := range groups {
-				list = append(list, covered{place: g.place, digest: g.digest(t.tenant)})
+				list = append(list, covered{place: g.place, digest: g.digest(t.bound)})
 			}
 			next, err = t.link(ctx, tx, *t.head, list, others, true)
 			return err

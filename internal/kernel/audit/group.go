@@ -9,6 +9,7 @@ import (
 
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/seal"
 )
 
 // place names a group of events.
@@ -35,7 +36,40 @@ func (g *group) digest(tenant int32) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// The body of a group is 1 byte format; a table of texts; then the events, which refer to the texts by their number. Numbers are varints. Text 0 is
+// about binds a sealed body to its place.
+func (p place) about() []byte {
+	b := append(make([]byte, 0, 64), "audit_event/"...)
+	for _, n := range []int64{p.at, p.lane, p.number} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // two's complement
+	}
+	return b
+}
+
+// fill sets the body, sealed where there is a key. Neither of the first bytes of what is sealed is that of a format.
+func (g *group) fill(key *seal.Key, plain []byte) {
+	if g.body = plain; key != nil {
+		g.body = key.Seal(make([]byte, 0, len(plain)+seal.Overhead), plain, g.about())
+	}
+}
+
+// events opens the body.
+//
+// Errors: Internal for one that does not open or no encodeGroup made.
+func (g *group) events(key *seal.Key) ([]Event, error) {
+	body := g.body
+	if len(body) > 0 && (body[0] == seal.Sealed || body[0] == seal.Clear) {
+		if key == nil {
+			return nil, errGroup()
+		}
+		var err error
+		if body, err = key.Open(nil, body, g.about()); err != nil {
+			return nil, errGroup()
+		}
+	}
+	return decodeGroup(g.at, body)
+}
+
+// The body of a group, before it is sealed, is 1 byte format; a table of texts; then the events, which refer to the texts by their number. Numbers are varints. Text 0 is
 // the empty one. A text is its length, doubled, and its bytes; a UUID is the odd length 33 and 16 bytes.
 const groupFormat = 1
 

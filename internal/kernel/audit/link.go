@@ -129,7 +129,7 @@ func (t *trail) link(ctx context.Context, tx db.Tx, after head, groups []covered
 	l := t.log
 	k := link{lane: l.lane, number: after.number + 1, at: l.deps.Clock.Now().UnixMilli(), prev: after.hash, covered: groups, anchors: anchors, adopted: adopted}
 	body := k.body(l.keyID)
-	k.hash = linkHash(t.tenant, k.lane, k.number, k.at, body)
+	k.hash = linkHash(t.bound, k.lane, k.number, k.at, body)
 	k.signature = ed25519.Sign(l.key, k.hash[:])
 	_, err := tx.Insert(ctx, "audit_link", db.Col("lane", []int64{k.lane}), db.Col("number", []int64{k.number}), db.Col("at", []int64{k.at}),
 		db.Col("hash", [][]byte{k.hash[:]}), db.Col("body", [][]byte{body}), db.Col("signature", [][]byte{k.signature}))

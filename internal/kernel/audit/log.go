@@ -18,12 +18,14 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/observe"
+	"ward/internal/kernel/seal"
 )
 
 // Deps are what a log works with.
 type Deps struct {
 	DB     *db.DB
-	Secret []byte // 32 bytes, the same in every process: salts and the signing key are derived from it
+	Secret []byte // 32 bytes, the same in every process: the signing key is derived from it
+	Keys   Keys   // of tenants: events are sealed, and salts derived, with them; nil: events are in the clear, and salts are derived from Secret
 
 	Clock     clock.Clock                                       // default: the machine's
 	Log       *slog.Logger                                      // default: none
@@ -61,7 +63,8 @@ type trail struct {
 	log    *Log
 	scope  scope.Scope
 	tenant int32
-	salt   salt
+	bound  int32  // the number that the tenant was made with, which hashes and signatures are bound to: after an import its number is another
+	salts  []salt // the first is of what is recorded now, others are of before
 
 	mu      sync.Mutex
 	waiting []Event
@@ -128,9 +131,9 @@ func (l *Log) trail(ctx context.Context) (*trail, scope.Scope, error) {
 	if t != nil {
 		return t, s, nil
 	}
-	salt, err := newSalt(l.deps.Secret, number)
+	bound, salts, err := l.salts(ctx, number)
 	if err != nil {
-		return nil, s, fault.Internal("the audit log's salt can't be derived").With(err)
+		return nil, s, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,10 +142,40 @@ func (l *Log) trail(ctx context.Context) (*trail, scope.Scope, error) {
 		if s.System {
 			own.Tenant = scope.Tenant{}
 		}
-		t = &trail{log: l, scope: own, tenant: number, salt: salt}
+		t = &trail{log: l, scope: own, tenant: number, bound: bound, salts: salts}
 		l.trails[number] = t
 	}
 	return t, s, nil
+}
+
+// Keys gives the key of the scope's tenant; kernel/seal's Keys is one.
+type Keys interface {
+	For(ctx context.Context) (*seal.Key, error)
+}
+
+// salts are those of the tenant that ctx's scope names, and the number that it is bound to.
+func (l *Log) salts(ctx context.Context, number int32) (bound int32, salts []salt, err error) {
+	before, err := newSalt(l.deps.Secret, number)
+	if err != nil {
+		return 0, nil, fault.Internal("the audit log's salt can't be derived").With(err)
+	}
+	if l.deps.Keys == nil {
+		return number, []salt{before}, nil
+	}
+	key, err := l.deps.Keys.For(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	own, err := key.Derive("ward audit salt")
+	return key.Bound(), []salt{own, before}, err
+}
+
+// key is that of the trail's tenant, nil where events are not sealed.
+func (t *trail) key(ctx context.Context) (*seal.Key, error) {
+	if t.log.deps.Keys == nil {
+		return nil, nil
+	}
+	return t.log.deps.Keys.For(scope.With(ctx, t.scope))
 }
 
 // fill adds what the context says.
@@ -260,6 +293,10 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 		keys, keyAt, keyLane, keyNumber []int64
 		millis                          = now.UnixMilli()
 	)
+	key, err := t.key(ctx)
+	if err != nil {
+		return nil, err
+	}
 	addresses := map[string]string{} // to their commitments
 	for len(events) > 0 {
 		n := min(len(events), mostInGroup)
@@ -268,8 +305,9 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 		for i := range part {
 			t.commit(&part[i], addresses)
 		}
-		g := group{place: place{at: millis, lane: t.log.lane, number: t.log.number.Add(1)}, body: encodeGroup(millis, part)}
-		out = append(out, covered{place: g.place, digest: g.digest(t.tenant)})
+		g := group{place: place{at: millis, lane: t.log.lane, number: t.log.number.Add(1)}}
+		g.fill(key, encodeGroup(millis, part))
+		out = append(out, covered{place: g.place, digest: g.digest(t.bound)})
 		at, lane, number, bodies = append(at, g.at), append(lane, g.lane), append(number, g.number), append(bodies, g.body)
 		for _, k := range indexKeys(part) {
 			keys, keyAt, keyLane, keyNumber = append(keys, k), append(keyAt, g.at), append(keyLane, g.lane), append(keyNumber, g.number)
@@ -281,7 +319,7 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 	if len(keys) == 0 {
 		return out, nil
 	}
-	_, err := tx.Insert(ctx, "audit_index", db.Col("key", keys), db.Col("at", keyAt), db.Col("lane", keyLane), db.Col("number", keyNumber))
+	_, err = tx.Insert(ctx, "audit_index", db.Col("key", keys), db.Col("at", keyAt), db.Col("lane", keyLane), db.Col("number", keyNumber))
 	return out, err
 }
 
@@ -291,10 +329,10 @@ func (t *trail) commit(e *Event, addresses map[string]string) {
 		return
 	}
 	e.sealed = true
-	e.Query = t.salt.commitQuery(e.Query, t.log.deps.Parameter)
+	e.Query = t.salts[0].commitQuery(e.Query, t.log.deps.Parameter)
 	committed, known := addresses[e.Address]
 	if !known {
-		committed = t.salt.commit("address", e.Address)
+		committed = t.salts[0].commit("address", e.Address)
 		addresses[e.Address] = committed
 	}
 	e.Address = committed

@@ -11,6 +11,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/seal"
 )
 
 // Query chooses events. Empty fields choose all.
@@ -110,15 +111,21 @@ func (l *Log) Find(ctx context.Context, find Query) (page Page, err error) {
 			from.at = min(from.at, find.Until.Add(saveTimeout+maxLag).UnixMilli())
 		}
 	}
-	w := &walk{find: find, from: from, address: t.salt.commit("address", find.Address), least: millisOf(find.From.Add(-time.Millisecond))}
+	w := &walk{find: find, from: from, least: millisOf(find.From.Add(-time.Millisecond))}
+	for _, s := range t.salts {
+		w.addresses = append(w.addresses, s.commit("address", find.Address))
+	}
 	switch {
 	case find.Patient != "":
 		w.key, w.keyed = indexKey(ofPatient, find.Patient), true
 	case find.By != "":
 		w.key, w.keyed = indexKey(ofActor, find.By), true
 	}
-	err = l.deps.DB.Read(scope.With(ctx, t.scope), func(ctx context.Context, q db.Querier) error {
+	err = l.deps.DB.Read(scope.With(ctx, t.scope), func(ctx context.Context, q db.Querier) (err error) {
 		w.page = Page{}
+		if w.opens, err = t.key(ctx); err != nil {
+			return err
+		}
 		return w.run(ctx, q)
 	})
 	return w.page, err
@@ -126,13 +133,14 @@ func (l *Log) Find(ctx context.Context, find Query) (page Page, err error) {
 
 // walk reads groups from the newest on.
 type walk struct {
-	find    Query
-	from    position
-	address string
-	least   int64 // milliseconds
-	key     int64
-	keyed   bool
-	page    Page
+	find      Query
+	from      position
+	addresses []string // commitments to find.Address, by salt
+	least     int64    // milliseconds
+	key       int64
+	keyed     bool
+	opens     *seal.Key
+	page      Page
 }
 
 func (w *walk) run(ctx context.Context, q db.Querier) error {
@@ -207,7 +215,7 @@ func (w *walk) take(g *group, before int) (full bool, err error) {
 	if g.body == nil {
 		return false, nil
 	}
-	events, err := decodeGroup(g.at, g.body)
+	events, err := g.events(w.opens)
 	if err != nil {
 		return false, err
 	}
@@ -234,7 +242,7 @@ func (w *walk) wanted(e *Event) bool {
 		f.Action != 0 && f.Action != e.Action,
 		!f.From.IsZero() && e.Time.Before(f.From.Truncate(time.Millisecond)),
 		!f.Until.IsZero() && !e.Time.Before(f.Until),
-		w.address != "" && w.address != e.Address:
+		f.Address != "" && !slices.Contains(w.addresses, e.Address):
 		return false
 	}
 	return true

@@ -13,6 +13,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/seal"
 )
 
 // Break is a place where the chain does not prove.
@@ -37,6 +38,7 @@ func (b Break) String() string {
 type Report struct {
 	Lanes, Links, Groups, Events, Checkpoints int64
 	Adopted                                   int64   // groups that a process linked for another that had died
+	Former                                    int64   // other Wards' keys that prove what was recorded before an import
 	Unlinked                                  int64   // groups so young that their link may still come
 	Breaks                                    []Break // the earliest first, at most a hundred
 	More                                      int64   // breaks that are not listed
@@ -54,7 +56,8 @@ const mostBreaks = 100
 type verifier struct {
 	log     *Log
 	t       *trail
-	keys    map[[keyIDSize]byte]ed25519.PublicKey
+	key     *seal.Key // that opens the groups
+	keys    map[[keyIDSize]byte]trusted
 	report  Report
 	known   coverage
 	anchors []seen
@@ -78,13 +81,19 @@ func (l *Log) Verify(ctx context.Context, others ...ed25519.PublicKey) (_ Report
 		return Report{}, err
 	}
 	ctx = scope.With(ctx, t.scope)
-	v := &verifier{passed: math.MinInt64, log: l, t: t, keys: map[[keyIDSize]byte]ed25519.PublicKey{}, known: coverage{}}
+	v := &verifier{passed: math.MinInt64, log: l, t: t, keys: map[[keyIDSize]byte]trusted{}, known: coverage{}}
 	for _, k := range append(others, l.PublicKey()) {
-		v.keys[keyID(k)] = k
+		v.keys[keyID(k)] = trusted{key: k}
 	}
 	// The chain grows meanwhile: what came after this moment is looked at the next time.
 	now := l.deps.Clock.Now()
 	err = l.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
+		if v.key, err = t.key(ctx); err != nil {
+			return err
+		}
+		if err := v.inherit(ctx, q); err != nil {
+			return err
+		}
 		lanes, err := heads(ctx, q)
 		if err != nil {
 			return err
@@ -158,17 +167,19 @@ func (v *verifier) check(k link, before *link, body []byte) link {
 		k.covered, k.anchors = nil, nil
 		return k
 	}
-	key := v.keys[id]
-	switch hash := linkHash(v.t.tenant, k.lane, k.number, k.at, body); {
+	key, known := v.keys[id]
+	switch hash := linkHash(v.t.bound, k.lane, k.number, k.at, body); {
 	case k.number != before.number+1:
 		v.broken(k.at, k.lane, before.number+1, "it is gone: link %d follows link %d", k.number, before.number)
 	case k.prev != before.hash:
 		v.broken(k.at, k.lane, k.number, "it does not follow the link before it")
 	case hash != k.hash:
 		v.broken(k.at, k.lane, k.number, "it was altered")
-	case key == nil:
+	case !known:
 		v.broken(k.at, k.lane, k.number, "it is signed with the key %s, which is not known here: give its public key", hex.EncodeToString(id[:]))
-	case !ed25519.Verify(key, k.hash[:], k.signature):
+	case !key.covers(k.lane, k.number):
+		v.broken(k.at, k.lane, k.number, "it is signed with the key %s of a Ward that the tenant had left by then", hex.EncodeToString(id[:]))
+	case !ed25519.Verify(key.key, k.hash[:], k.signature):
 		v.broken(k.at, k.lane, k.number, "its signature is not good")
 	}
 	for i := range k.anchors {
@@ -206,11 +217,11 @@ func (v *verifier) groups(ctx context.Context, q db.Querier, k *link) error {
 			continue
 		}
 		v.report.Groups++
-		if g.digest(v.t.tenant) != c.digest {
+		if g.digest(v.t.bound) != c.digest {
 			v.broken(k.at, k.lane, k.number, "a group of events that it covers was altered (%s)", c.place)
 			continue
 		}
-		events, err := decodeGroup(g.at, g.body)
+		events, err := g.events(v.key)
 		if err != nil {
 			v.broken(k.at, k.lane, k.number, "a group of events that it covers can't be read (%s)", c.place)
 			continue
@@ -302,17 +313,17 @@ func (v *verifier) checkpoints(ctx context.Context) error {
 	sums := map[string]bool{"": true}
 	return v.log.checkpoints(ctx, func(c kept, err error) error {
 		at := c.At.UnixMilli()
-		key := v.keys[keyID(c.Key)]
+		key, known := v.keys[keyID(c.Key)]
 		switch {
 		case fault.Is(err, fault.CodeInvalid), fault.Is(err, fault.CodeInternal):
 			v.broken(at, 0, 0, "the checkpoint %s can't be read or was altered", c.key)
 			return nil
 		case err != nil:
 			return err
-		case c.Tenant != v.t.tenant:
+		case c.Tenant != v.t.bound:
 			v.broken(at, 0, 0, "the checkpoint %s is another tenant's", c.key)
 			return nil
-		case key == nil || !ed25519.Verify(key, checkpointMessage(c.doc), c.signature):
+		case !known || key.heads != nil && at > key.at || !ed25519.Verify(key.key, checkpointMessage(c.doc), c.signature):
 			v.broken(at, 0, 0, "the signature of the checkpoint %s is not good", c.key)
 			return nil
 		case !sums[c.Previous]:

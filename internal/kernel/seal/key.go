@@ -95,6 +95,9 @@ func newAEAD(raw []byte) (cipher.AEAD, error) {
 	return aead, nil
 }
 
+// Bound is the number of the tenant that sealed values are bound to: its own, or the one that it had where the archive was made that it comes from.
+func (k *Key) Bound() int32 { return k.tenant }
+
 // Off says that sealing is off: values are stored in the clear.
 func (k *Key) Off() bool { return k.off }
 

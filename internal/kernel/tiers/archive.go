@@ -52,7 +52,8 @@ type Head struct {
 	Limits  map[string]int64  `json:"limits,omitempty"`
 	Setting json.RawMessage   `json:"settings"`
 	Tables  []*transfer.Table `json:"tables"`
-	Keys    seal.Portable     `json:"keys"` // that open what is sealed in the rows
+	Keys    seal.Portable     `json:"keys"`            // that open what is sealed in the rows
+	Audit   []byte            `json:"audit,omitempty"` // the public key that the audit log is signed with
 }
 
 // Entry is one file of an archive.
@@ -209,7 +210,7 @@ func (s *Service) Export(ctx context.Context, slug string, w io.Writer, to []age
 	a := &archiver{tar: tar.NewWriter(packed), made: s.deps.Clock.Now().UTC().Truncate(time.Second), manifest: Manifest{Tables: map[string]transfer.Count{}}}
 	head, err := json.MarshalIndent(Head{
 		Format: archiveFormat, Version: archiveVersion, Ward: s.deps.Version, Slug: t.Slug, Name: t.Name, Made: a.made, Region: t.Region, Plan: t.Plan, Limits: t.Limits,
-		Setting: json.RawMessage(t.Settings.JSON()), Tables: tables, Keys: keys,
+		Setting: json.RawMessage(t.Settings.JSON()), Tables: tables, Keys: keys, Audit: s.deps.AuditKey,
 	}, "", " ")
 	if err != nil {
 		return m, fault.Internal("the archive's head can't be written").With(err)
@@ -527,7 +528,10 @@ func (s *Service) fill(ctx context.Context, archive io.ReadSeeker, by []age.Iden
 			return fault.Internal("the table %s has %d rows after the import, the archive %d, or they differ", name, c.Rows, m.Tables[name].Rows)
 		}
 	}
-	return nil
+	if len(head.Audit) == 0 || s.deps.Inherit == nil {
+		return nil
+	}
+	return s.deps.Inherit(ctx, head.Audit)
 }
 
 // load inserts a batch in one transaction.

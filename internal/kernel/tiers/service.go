@@ -37,6 +37,10 @@ type Deps struct {
 	LeaveOut []string
 	// Settle brings what an earlier version of Ward wrote, and only this Ward can open, under the tenant's own keys before an export; the scope in ctx is the tenant's. nil does nothing.
 	Settle func(ctx context.Context) error
+	// AuditKey is the public key that this Ward signs audit logs with, and Inherit takes note, in the scope of an imported tenant, of the one that its log was signed with before. nil: archives
+	// say nothing of it.
+	AuditKey []byte
+	Inherit  func(ctx context.Context, key []byte) error
 	// Shred are further seams that forget a tenant, after its keys were destroyed; the scope in ctx is the tenant's.
 	Shred []func(ctx context.Context, t scope.Tenant) error
 }

@@ -10,8 +10,8 @@
 // It promises:
 //   - A session's cookie is random, known to the browser alone (SHA-256 here), and new after each sign-in and each second factor. It ends by sign-out, by hand, with
 //     the account, when it was not used for the tenant's idle time and after its absolute time: in this process at once, in others after at most two seconds.
-//   - A password is stored as argon2id alone (package argon). Between the moment somebody chooses it and its hash it is in identity_activation, sealed by AES-GCM under a
-//     key derived from key.secret and bound to the tenant and the row; the hash's transaction deletes it. So none is lost when the process dies, and a copy of the
+//   - A password is stored as argon2id alone (package argon). Between the moment somebody chooses it and its hash it is in identity_activation, sealed under the
+//     tenant's key and bound to the row; the hash's transaction deletes it. So none is lost when the process dies, and a copy of the
 //     database alone gives none away. The alternative, to keep it in memory and have the browser send it again, would lose those who closed the page.
 //   - A surge of activations does not slow charts: an activation is one short write, written together with the others of a beat; hashes are computed one at a time by
 //     a process of their own, at most for Deps.Share of a core's time while people work; who waits is told how many are before them and how long it will take.
@@ -24,5 +24,5 @@
 // It publishes identity.mail (a person's id and which link), which its own consumer handles: the link is made when the mail is, and is nowhere else.
 //
 // It fails with Unauthenticated, without saying why; Exhausted, saying when to come again; Unprocessable for a password that is too easy; NotFound for a link that is no
-// good any more. When key.secret is lost, authenticator apps and passkeys can't be read any more and passwords that wait are lost: reset the accounts.
+// good any more. Addresses, names and second factors are sealed under the tenant's key (kernel/seal): they end with it.
 package people
