@@ -105,6 +105,7 @@ type write struct {
 	tenant     int32
 	key, value []byte
 	ttl        time.Duration
+	run        func(ctx context.Context) // instead, when it is set
 }
 
 const (
@@ -146,13 +147,20 @@ func (f *far) get(ctx context.Context, tenant int32, key []byte) ([]byte, bool) 
 }
 
 func (f *far) set(tenant int32, key, value []byte, ttl time.Duration) {
+	f.queue(write{tenant: tenant, key: key, value: value, ttl: ttl})
+}
+
+// later runs something in the background.
+func (f *far) later(run func(ctx context.Context)) { f.queue(write{run: run}) }
+
+func (f *far) queue(w write) {
 	f.closing.RLock()
 	defer f.closing.RUnlock()
 	if f.closed {
 		return
 	}
 	select {
-	case f.waiting <- write{tenant, key, value, ttl}:
+	case f.waiting <- w:
 	default:
 		f.dropped.Add(1)
 	}
@@ -160,6 +168,10 @@ func (f *far) set(tenant int32, key, value []byte, ttl time.Duration) {
 
 func (f *far) write(ctx context.Context) {
 	for w := range f.waiting {
+		if w.run != nil {
+			w.run(ctx)
+			continue
+		}
 		n := f.sealer.Name(w.tenant, w.key)
 		sealed, err := f.sealer.Seal(ctx, w.tenant, n, w.value)
 		if err == nil {

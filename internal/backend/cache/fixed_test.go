@@ -63,3 +63,8 @@ func TestFixed_SharedTier(t *testing.T) {
 		t.Errorf("after the tier came back: %q", got)
 	}
 }
+
+func TestTier_InMemory(t *testing.T) {
+	t.Parallel()
+	cachetest.RunTier(t, func(*testing.T) cache.Tier { return cachetest.NewTier() })
+}

@@ -57,6 +57,14 @@ func RunTier(t *testing.T, open func(t *testing.T) cache.Tier) {
 			}
 		}
 	})
+	t.Run("Chain", func(t *testing.T) {
+		t.Parallel()
+		tier, ok := open(t).(cache.Chainer)
+		if !ok {
+			t.Fatal("it keeps no chains")
+		}
+		runChain(t, tier, unique)
+	})
 	t.Run("EndsWithItsContext", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -72,6 +80,7 @@ type Tier struct {
 	Down   atomic.Bool
 	mu     sync.Mutex
 	values map[string]kept
+	calls  atomic.Int64
 }
 
 type kept struct {

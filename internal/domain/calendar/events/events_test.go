@@ -56,6 +56,12 @@ func newWorld(t *testing.T, d *db.DB, c *cache.Cache) *world {
 			return nil
 		},
 	})
+	w.route()
+	return w
+}
+
+// route serves the API of the world's service.
+func (w *world) route() {
 	w.mux = http.NewServeMux()
 	for _, r := range w.Module().Routes {
 		w.mux.HandleFunc(r.Method+" "+r.Pattern, func(rw http.ResponseWriter, req *http.Request) {
@@ -64,7 +70,6 @@ func newWorld(t *testing.T, d *db.DB, c *cache.Cache) *world {
 			}
 		})
 	}
-	return w
 }
 
 // fresh makes the world another tenant's.

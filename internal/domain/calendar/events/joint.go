@@ -90,11 +90,8 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 		}
 		return puts, drops, nil
 	}}, w)
-	if len(w.ids) > 0 {
-		made := w.published()
-		for _, j := range joints {
-			j.made = made
-		}
+	for _, j := range joints {
+		j.made = w.made
 	}
 	return err
 }
@@ -104,11 +101,5 @@ func (s *Service) WriteJoint(ctx context.Context, tx db.Tx, joints ...*Joint) er
 //
 // Errors: err; Unavailable when the changes are committed but not all processes could be told.
 func (j *Joint) Done(ctx context.Context, err error) error {
-	if j.made == nil || err != nil && !fault.Is(err, fault.CodeUnavailable) {
-		return err
-	}
-	if told := j.s.publish(ctx, j.made, err == nil); err == nil {
-		err = told
-	}
-	return err
+	return j.s.ended(ctx, j.made, err)
 }

@@ -64,6 +64,9 @@ type Service struct {
 	deps Deps
 
 	reads, queries atomic.Int64
+	lost           atomic.Uint64 // raised when the second tier did not answer, or not as it should
+	mismatches     mismatches
+	numbers        numbers
 }
 
 // New is the events' service.

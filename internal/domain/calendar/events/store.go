@@ -79,15 +79,10 @@ func (s *Service) apply(ctx context.Context, e edit) (written []*ready, err erro
 		return s.write(ctx, tx, e, w)
 	})
 	// also when the outcome is not known: caches must not keep what may be gone
-	if w != nil && len(w.ids) > 0 {
-		if e := s.publish(ctx, w.published(), err == nil); err == nil {
-			err = e
-		}
-	}
 	if w == nil {
 		return nil, err
 	}
-	return w.puts, err
+	return w.puts, s.ended(ctx, w.made, err)
 }
 
 // write carries an edit out in a transaction.
@@ -123,10 +118,11 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 	if err != nil {
 		return err
 	}
-	if err := tx.Query(ctx, "SELECT value FROM calendar_counter WHERE name = 'change'", func(r db.Row) error { w.change = r.Int64(0); return nil }); err != nil {
+	token, number, err := counters(ctx, tx)
+	if err != nil {
 		return err
 	}
-	w.change++
+	w.change, w.token = int64(number)+1, newToken() //nolint:gosec // a count
 	w.now = s.deps.Clock.Now().UTC().Format(time.RFC3339)
 	for _, r := range puts {
 		if was := w.have[r.ID].Event; !e.joint && (r.Kept || was != nil && was.Kept) {
@@ -150,7 +146,24 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 			return err
 		}
 	}
-	return w.flush(ctx, tx)
+	if len(w.ids) == 0 {
+		return nil
+	}
+	if err := w.flush(ctx, tx); err != nil {
+		return err
+	}
+	return s.announce(ctx, w, token)
+}
+
+// announce prepares, at the end of the transaction, what is published after it.
+func (s *Service) announce(ctx context.Context, w *writer, token uint64) (err error) {
+	p := w.published()
+	if p.leases, err = s.lease(ctx, p); err != nil {
+		return err
+	}
+	p.marking, err = s.mark(ctx, p, token, w.token)
+	w.made = p
+	return err
 }
 
 func errKept() error {
@@ -162,8 +175,10 @@ type writer struct {
 	key    *seal.Key
 	have   map[string]stored
 	change int64
-	now    string   // RFC 3339
-	puts   []*ready // the events as they are now
+	now    string // RFC 3339
+	token  uint64
+	made   *published // what is published after the commit; nil when nothing changed
+	puts   []*ready   // the events as they are now
 
 	ids, uids []string
 	versions  []int64
@@ -264,9 +279,6 @@ func fill(n int, value int64) []int64 {
 }
 
 func (w *writer) flush(ctx context.Context, tx db.Tx) error {
-	if len(w.ids) == 0 {
-		return nil
-	}
 	_, err := tx.Upsert(ctx, "calendar_event", []string{"id"}, db.Col("id", w.ids), db.Col("uid", w.uids), db.Col("version", w.versions),
 		db.Col("changed", fill(len(w.ids), w.change)), db.Col("body", w.bodies))
 	if err != nil {
@@ -290,6 +302,6 @@ func (w *writer) flush(ctx context.Context, tx db.Tx) error {
 	if _, err := tx.Upsert(ctx, "calendar_subscriber", []string{"subscriber"}, db.Col("subscriber", touched), db.Col("version", fill(len(touched), w.change))); err != nil {
 		return err
 	}
-	_, err = tx.Upsert(ctx, "calendar_counter", []string{"name"}, db.Col("name", []string{"change"}), db.Col("value", []int64{w.change}))
+	_, err = tx.Upsert(ctx, "calendar_counter", []string{"name"}, db.Col("name", []string{"change", "token"}), db.Col("value", []int64{w.change, int64(w.token)})) //nolint:gosec // it has 63 bits
 	return err
 }

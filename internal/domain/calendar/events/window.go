@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
-	"time"
 
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
@@ -17,8 +16,6 @@ const (
 	maxWindow = 400 * 86400 // seconds
 	maxCohort = 10_000      // subscribers
 	maxShards = 60_000      // subscribers × months
-	farShards = 64          // shards that are asked of the second tier: it answers one at a time
-	farKept   = 31 * 24 * time.Hour
 )
 
 // window is what somebody asks for.
@@ -102,47 +99,82 @@ func (s *Service) fill(ctx context.Context, w *window, list [][]shard, missing [
 	if err != nil {
 		return err
 	}
+	generation, trusted := s.warm(ctx, w, list, missing)
 	versions := make([]int64, len(missing))
 	var made []bool
-	err = s.deps.DB.Snapshot(ctx, func(ctx context.Context, q db.Querier) error {
-		clear(versions)
-		s.queries.Add(1)
-		made = make([]bool, len(missing)*n)
-		err := q.Lookup(ctx, db.Lookup{Table: "calendar_subscriber", Want: []string{"version"}, Keys: []db.Column{db.Col("subscriber", names)}}, func(k int, r db.Row) error {
-			versions[k] = r.Int64(0)
-			return nil
+	if lacking(list, missing) {
+		err = s.deps.DB.Snapshot(ctx, func(ctx context.Context, q db.Querier) error {
+			clear(versions)
+			for k, i := range missing { // it may run again
+				for m := range n {
+					if made != nil && made[k*n+m] {
+						list[i][m] = nil
+					}
+				}
+			}
+			made = make([]bool, len(missing)*n)
+			return s.build(ctx, q, list, missing, place, names, versions, made, key, first)
 		})
 		if err != nil {
 			return err
 		}
-		var subscribers []string
-		var months []int64
-		for k, i := range missing {
-			lacks := false
-			for m := range n {
-				if list[i][m] == nil && versions[k] > 0 && len(missing)*n <= farShards && s.far(ctx, names[k], first+int64(m), versions[k], &list[i][m]) {
-					continue
-				}
-				if list[i][m] == nil {
-					lacks, made[k*n+m] = true, true
-					if versions[k] == 0 { // nothing was ever there
-						list[i][m] = encode(0, first+int64(m), nil)
-						continue
-					}
-					subscribers, months = append(subscribers, names[k]), append(months, first+int64(m))
-				}
-			}
-			if lacks && versions[k] > 0 {
-				subscribers, months = append(subscribers, names[k]), append(months, forever)
-			}
+		if trusted {
+			s.put(ctx, generation, w, list, missing, made)
 		}
-		return s.read(ctx, q, list, missing, place, subscribers, months, versions, key, first)
+	}
+	if s.deps.Cache == nil {
+		return nil
+	}
+	var buffer [128]byte
+	for k, i := range missing {
+		for m := range n {
+			leases[k].Store(nearKey(buffer[:], names[k], first+int64(m)), list[i][m])
+		}
+	}
+	return nil
+}
+
+// lacking says whether a month is missing.
+func lacking(list [][]shard, missing []int) bool {
+	for _, i := range missing {
+		if slices.ContainsFunc(list[i], func(sh shard) bool { return sh == nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// build makes what is missing from the database: three look-ups, however much it is.
+func (s *Service) build(ctx context.Context, q db.Querier, list [][]shard, missing []int, place map[string]int, names []string, versions []int64, made []bool, key *seal.Key, first int64) error {
+	s.queries.Add(1)
+	err := q.Lookup(ctx, db.Lookup{Table: "calendar_subscriber", Want: []string{"version"}, Keys: []db.Column{db.Col("subscriber", names)}}, func(k int, r db.Row) error {
+		versions[k] = r.Int64(0)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s.keep(ctx, list, missing, names, versions, leases, made, first, n)
-	return nil
+	var subscribers []string
+	var months []int64
+	for k, i := range missing {
+		lacks := false
+		for m := range list[i] {
+			if list[i][m] != nil {
+				continue
+			}
+			made[k*len(list[i])+m] = true
+			if versions[k] == 0 { // nothing was ever there
+				list[i][m] = encode(0, first+int64(m), nil)
+				continue
+			}
+			lacks = true
+			subscribers, months = append(subscribers, names[k]), append(months, first+int64(m))
+		}
+		if lacks {
+			subscribers, months = append(subscribers, names[k]), append(months, forever)
+		}
+	}
+	return s.read(ctx, q, list, missing, place, subscribers, months, versions, key, first)
 }
 
 // read makes shards from the database: two look-ups, however many they are.
@@ -203,39 +235,4 @@ func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missin
 		}
 	}
 	return nil
-}
-
-// farKey is under which the second tier has a shard: with the version, so that it is right for ever.
-func farKey(subscriber string, month, version int64) []byte {
-	b := append(make([]byte, 0, 64), "calendar/far/"...)
-	b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(month)), uint64(version)) //nolint:gosec // their bits
-	return append(b, subscriber...)
-}
-
-func (s *Service) far(ctx context.Context, subscriber string, month, version int64, into *shard) bool {
-	if s.deps.Cache == nil {
-		return false
-	}
-	value, ok, err := s.deps.Cache.GetFixed(ctx, farKey(subscriber, month, version))
-	if err != nil || !ok || len(value) < shardHead {
-		return false
-	}
-	*into = value
-	return true
-}
-
-// keep puts what was read into both tiers.
-func (s *Service) keep(ctx context.Context, list [][]shard, missing []int, names []string, versions []int64, leases []cache.Lease, made []bool, first int64, n int) {
-	if s.deps.Cache == nil {
-		return
-	}
-	var buffer [128]byte
-	for k, i := range missing {
-		for m := range n {
-			leases[k].Store(nearKey(buffer[:], names[k], first+int64(m)), list[i][m])
-			if made[k*n+m] && versions[k] > 0 && len(missing)*n <= farShards {
-				_ = s.deps.Cache.SetFixed(ctx, farKey(names[k], first+int64(m), versions[k]), list[i][m], farKept) // a tier that fails is a miss later
-			}
-		}
-	}
 }
