@@ -20,6 +20,7 @@ type loadCmd struct {
 	Records    loadRecordsCmd    `cmd:"" help:"Measure the work with clinical records."`
 	Activation loadActivationCmd `cmd:"" help:"Measure what a surge of account activations does to charts."`
 	Calendar   loadCalendarCmd   `cmd:"" help:"Measure windows of calendars."`
+	Tenants    loadTenantsCmd    `cmd:"" help:"Measure many small tenants, or one that holds the same data."`
 	Limits     loadLimitsCmd     `cmd:"" help:"Measure what this machine and its database do at best."`
 	Write      loadWriteCmd      `cmd:"" help:"Write the made-up patients and results as bundles, for ward import."`
 	Results    loadResultsCmd    `cmd:"" help:"Make a table of reports: Ward and the limits side by side."`
@@ -202,19 +203,27 @@ type loadResultsCmd struct {
 
 // Run reads the reports and prints Markdown.
 func (c *loadResultsCmd) Run(w *world) error {
+	reports, err := readReports(c.Reports)
+	if err != nil {
+		return err
+	}
+	return load.Results(w.out, reports)
+}
+
+func readReports(names []string) ([]load.Report, error) {
 	var reports []load.Report
-	for _, name := range c.Reports {
+	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return fault.Invalid("%s", err)
+			return nil, fault.Invalid("%s", err)
 		}
 		var r load.Report
 		if err := json.Unmarshal(text, &r); err != nil {
-			return fault.Invalid("%s is no report of ward load: %s", name, err)
+			return nil, fault.Invalid("%s is no report of ward load: %s", name, err)
 		}
 		reports = append(reports, r)
 	}
-	return load.Results(w.out, reports)
+	return reports, nil
 }
 
 type loadLimitHTTPCmd struct{}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 type shelf struct {
 	mu    sync.Mutex
 	docs  map[string]string
+	base  string         // "": /t/demo/fhir
 	seen  map[string]int // requests by method and first path element
 	next  int
 	fails atomic.Int64 // so many requests are answered 503
@@ -47,7 +49,8 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := strings.TrimPrefix(r.URL.Path, "/t/demo/fhir")
+	base := cmp.Or(s.base, "/t/demo/fhir")
+	path := strings.TrimPrefix(r.URL.Path, base)
 	typ, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	s.seen[r.Method+" "+typ]++
 	if s.fails.Add(-1) >= 0 || r.Header.Get("Authorization") != "Bearer secret" {
@@ -80,7 +83,7 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		_, _ = io.WriteString(w, doc)
 	default:
-		s.search(w, r, typ)
+		s.search(w, r, base, typ)
 	}
 }
 
@@ -106,11 +109,11 @@ func (s *shelf) transaction(w io.Writer, body []byte) {
 }
 
 // search answers in two pages, to make the client follow the link.
-func (s *shelf) search(w io.Writer, r *http.Request, typ string) {
+func (s *shelf) search(w io.Writer, r *http.Request, base, typ string) {
 	var entries []string
 	for path := range s.docs {
 		if strings.HasPrefix(path, "/"+typ+"/") {
-			entries = append(entries, fmt.Sprintf(`{"fullUrl":"http://%s/t/demo/fhir%s"}`, r.Host, path))
+			entries = append(entries, fmt.Sprintf(`{"fullUrl":"http://%s%s%s"}`, r.Host, base, path))
 		}
 	}
 	slices.Sort(entries)
@@ -120,7 +123,7 @@ func (s *shelf) search(w io.Writer, r *http.Request, typ string) {
 		entries = entries[half:]
 	} else {
 		entries = entries[:half]
-		link = fmt.Sprintf(`{"relation":"next","url":"http://%s/t/demo/fhir/%s?page=2"}`, r.Host, typ)
+		link = fmt.Sprintf(`{"relation":"next","url":"http://%s%s/%s?page=2"}`, r.Host, base, typ)
 	}
 	fmt.Fprintf(w, `{"resourceType":"Bundle","link":[%s],"entry":[%s]}`, link, strings.Join(entries, ","))
 }
@@ -146,7 +149,7 @@ func prepared(t *testing.T) (*shelf, Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := practitioners + 2*few.Patients + few.Observations; done.Resources != want || len(s.docs) != want {
+	if want := usualPractitioners + 2*few.Patients + few.Observations; done.Resources != want || len(s.docs) != want {
 		t.Fatalf("stored %d and said %d, want %d", len(s.docs), done.Resources, want)
 	}
 	return s, target
@@ -281,7 +284,7 @@ func TestObservation_IsJSONOfTheModelsSize(t *testing.T) {
 	t.Parallel()
 	total := 0
 	for i := range 200 {
-		doc := appendObservation(nil, random(3, uint64(i)), i, measureOf(i, i%codesPerPatient))
+		doc := appendObservation(nil, random(3, uint64(i)), i, usualPractitioners, measureOf(i, i%codesPerPatient))
 		if !json.Valid(doc) {
 			t.Fatalf("%s", doc)
 		}
@@ -338,7 +341,7 @@ func TestWrite_IsTransactionsOnePerLine(t *testing.T) {
 		}
 		entries += len(bundle.Entry)
 	}
-	if want := practitioners + 2*few.Patients + few.Observations; entries != want {
+	if want := usualPractitioners + 2*few.Patients + few.Observations; entries != want {
 		t.Errorf("%d resources, want %d", entries, want)
 	}
 }

@@ -19,8 +19,8 @@ var (
 )
 
 // appendObservation appends a result of about 1.5 KB: what a laboratory or a bedside device sends, with the identifiers,
-// performers, ranges and remarks that real messages have. Only r decides on its content beside the patient and the kind.
-func appendObservation(dst []byte, r *rand.Rand, patient int, m *measure) []byte {
+// performers, ranges and remarks that real messages have. Only r decides on its content beside the patient, the kind and how many may have signed it.
+func appendObservation(dst []byte, r *rand.Rand, patient, practitioners int, m *measure) []byte {
 	spread := m.high - m.low
 	value := max(1, m.low-spread/4+r.IntN(spread+spread/2+1))
 	when := firstResult.Add(time.Duration(r.Int64N(12*365*24*3600)) * time.Second)

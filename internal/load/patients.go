@@ -6,10 +6,20 @@ import (
 	"time"
 )
 
-// Population is the made-up data that Prepare stores and the workloads ask for: a pure function of the two sizes.
+// Population is the made-up data that Prepare stores and the workloads ask for: a pure function of its sizes.
 type Population struct {
-	Patients     int
-	Observations int
+	Patients      int
+	Observations  int
+	Practitioners int // who sign the results; 0: 20
+}
+
+const usualPractitioners = 20
+
+func (p Population) practitioners() int {
+	if p.Practitioners == 0 {
+		return usualPractitioners
+	}
+	return p.Practitioners
 }
 
 // codesPerPatient: each patient has results of a few kinds, each many times, as in a chronic patient's chart.

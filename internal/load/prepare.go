@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// practitioners is how many people sign the results.
-const practitioners = 20
-
 // bundleSize is how many resources Prepare sends in one transaction.
 const bundleSize = 200
 
@@ -49,11 +46,11 @@ type phase struct {
 
 func phases(p Population) []phase {
 	return []phase{
-		{"people", practitioners + p.Patients, func(dst []byte, i int) []byte {
-			if i < practitioners {
+		{"people", p.practitioners() + p.Patients, func(dst []byte, i int) []byte {
+			if i < p.practitioners() {
 				return appendPractitioner(dst, i)
 			}
-			i -= practitioners
+			i -= p.practitioners()
 			return appendPut(dst, "Patient", patientID(i), func(dst []byte) []byte { return appendPatient(dst, i, patientID(i)) })
 		}},
 		{"encounters", p.Patients, func(dst []byte, i int) []byte {
@@ -63,7 +60,7 @@ func phases(p Population) []phase {
 			patient := i % p.Patients
 			m := measureOf(patient, i/p.Patients%codesPerPatient)
 			return appendPost(dst, "Observation", func(dst []byte) []byte {
-				return appendObservation(dst, random(3, uint64(i)), patient, m)
+				return appendObservation(dst, random(3, uint64(i)), patient, p.practitioners(), m)
 			})
 		}},
 	}

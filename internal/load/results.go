@@ -262,13 +262,7 @@ func middle(values []float64) float64 {
 
 // medianRun takes the median of each figure by itself; errors are added up.
 func medianRun(runs []Run) Run {
-	of := func(get func(Run) float64) float64 {
-		values := make([]float64, len(runs))
-		for i, r := range runs {
-			values[i] = get(r)
-		}
-		return middle(values)
-	}
+	of := func(get func(Run) float64) float64 { return over(runs, get) }
 	r := Run{
 		PerSecond:          of(func(r Run) float64 { return r.PerSecond }),
 		ResourcesPerSecond: of(func(r Run) float64 { return r.ResourcesPerSecond }),

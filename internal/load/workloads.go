@@ -117,7 +117,7 @@ func createPatient(ctx context.Context, w *worker) error {
 
 func createObservation(ctx context.Context, w *worker) error {
 	patient := w.rand.IntN(w.env.Patients)
-	w.doc = appendObservation(w.doc[:0], w.rand, patient, measureOf(patient, w.rand.IntN(codesPerPatient)))
+	w.doc = appendObservation(w.doc[:0], w.rand, patient, w.env.practitioners(), measureOf(patient, w.rand.IntN(codesPerPatient)))
 	_, err := w.to("/Observation").send(ctx, "POST", w.doc, 1)
 	return err
 }
@@ -131,7 +131,7 @@ func transaction(ctx context.Context, w *worker) error {
 		}
 		w.doc = appendPost(w.doc, "Observation", func(dst []byte) []byte {
 			patient := w.rand.IntN(w.env.Patients)
-			return appendObservation(dst, w.rand, patient, measureOf(patient, w.rand.IntN(codesPerPatient)))
+			return appendObservation(dst, w.rand, patient, w.env.practitioners(), measureOf(patient, w.rand.IntN(codesPerPatient)))
 		})
 	}
 	w.doc = append(w.doc, bundleTail...)

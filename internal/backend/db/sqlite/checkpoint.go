@@ -55,7 +55,7 @@ func (f *file) watchWAL() {
 func (f *file) copyBack() error {
 	f.d.checkpoints.Add(1)
 	if f.copier == nil {
-		c, err := openConn(f.path, &f.d.cfg, false, 0)
+		c, err := openConn(f.path, &f.d.cfg, false, 0, smallCache)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,12 @@ func (d *driver) keepUp() {
 
 // tidy cuts the WAL of a file without writes and closes read connections without work.
 func (f *file) tidy(now time.Time) {
-	if f.walPages.Load() > 0 && now.Sub(time.Unix(0, f.lastWrite.Load())) > idleWAL {
+	f.weigh()
+	rest := idleWAL
+	if f.frugal() && f.walPages.Load() < fewPages {
+		rest = idleFew
+	}
+	if f.walPages.Load() > 0 && now.Sub(time.Unix(0, f.lastWrite.Load())) > rest {
 		_ = f.between(func(w *conn) error {
 			w.c.SetBusyTimeout(0)
 			defer w.c.SetBusyTimeout(lockWait)
@@ -117,5 +122,9 @@ func (f *file) tidy(now time.Time) {
 			return nil
 		})
 	}
-	f.closeIdle(now.Add(-idleReader))
+	rest = idleReader
+	if f.frugal() {
+		rest = idleSpare
+	}
+	f.closeIdle(now, rest)
 }

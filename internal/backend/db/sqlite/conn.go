@@ -24,18 +24,21 @@ type conn struct {
 	busy   bool          // a statement runs
 	inner  bool          // a Lookup began a transaction for its snapshot
 	theirs bool          // the last call ended by the error of its row function
-	slot   *watch.Slot   // nil for the writer: an interrupted write would roll back its whole group
+	slot   *watch.Slot   // nil while it writes: an interrupted write would roll back its whole group
+	spare  *watch.Slot   // of the writer's connection, for when a read has it
+	reads  bool          // a read has the writer's connection: nothing may be written
 	done   chan struct{} // closed to interrupt
 	mapped int64         // bytes of its file that it may map
 	seen   int64         // count when tidy last saw it work
 	seenAt time.Time
+	cache  int64 // bytes of its page cache
 }
 
 // checkRows is after how many rows a query looks at its context.
 const checkRows = 256
 
-// openConn opens a connection with the file's settings, which may map so many bytes of it. The first one to a file makes it a WAL file.
-func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err error) {
+// openConn opens a connection with the file's settings, which may map so many bytes of it and caches so many. The first one to a file makes it a WAL file.
+func openConn(name string, cfg *Config, writer bool, mapped, cache int64) (_ *conn, err error) {
 	flags := zombiezen.OpenReadWrite
 	if writer {
 		flags |= zombiezen.OpenCreate
@@ -44,17 +47,13 @@ func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{c: zc, mapped: mapped, stmts: map[string]*statement{}, shapes: map[string]*statement{}}
+	c := &conn{c: zc, mapped: mapped, cache: cache, stmts: map[string]*statement{}, shapes: map[string]*statement{}}
 	defer func() {
 		if err != nil {
 			_ = c.close()
 		}
 	}()
 	zc.SetBusyTimeout(lockWait)
-	cache := cfg.CacheBytes
-	if !writer {
-		cache /= 12
-	}
 	pragmas := []string{
 		"PRAGMA page_size=" + strconv.Itoa(pageSize),
 		"PRAGMA journal_mode=wal",
@@ -63,7 +62,7 @@ func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err
 		"PRAGMA temp_store=memory",
 		"PRAGMA foreign_keys=on",
 		"PRAGMA trusted_schema=off",
-		"PRAGMA cache_size=-" + strconv.FormatInt(cache>>10, 10),
+		cacheSize(cache),
 		"PRAGMA mmap_size=" + strconv.FormatInt(mapped, 10),
 		"PRAGMA journal_size_limit=" + strconv.FormatInt(2*int64(cfg.CheckpointPages)*pageSize, 10),
 	}
@@ -81,6 +80,15 @@ func openConn(name string, cfg *Config, writer bool, mapped int64) (_ *conn, err
 	return c, nil
 }
 
+func cacheSize(bytes int64) string { return "PRAGMA cache_size=-" + strconv.FormatInt(bytes>>10, 10) }
+
+// resize gives the connection another page cache; what is too much is let go at once.
+func (c *conn) resize(cache int64) {
+	if c.cache != cache && c.script(cacheSize(cache)) == nil {
+		c.cache = cache
+	}
+}
+
 // watched lets the watcher interrupt the connection's statements.
 func (c *conn) watched(w *watch.Watcher) {
 	c.done = make(chan struct{})
@@ -88,9 +96,22 @@ func (c *conn) watched(w *watch.Watcher) {
 	c.slot = w.Slot(func() { close(c.done) })
 }
 
+// lend makes the writer's connection one for a read, until back.
+func (c *conn) lend(w *watch.Watcher) {
+	if c.spare == nil {
+		c.watched(w)
+		c.spare = c.slot
+	}
+	c.slot, c.reads = c.spare, true
+}
+
+func (c *conn) back() { c.slot, c.reads = nil, false }
+
 func (c *conn) close() error {
-	if c.slot != nil {
-		c.slot.Remove()
+	for _, s := range []*watch.Slot{c.slot, c.spare} {
+		if s != nil {
+			s.Remove()
+		}
 	}
 	for _, st := range c.stmts {
 		_ = st.Finalize()
@@ -138,7 +159,7 @@ func (c *conn) prepare(sql string) (*statement, error) {
 		_ = s.Finalize()
 		return nil, err
 	}
-	if len(c.stmts) >= maxStatements {
+	if len(c.stmts) >= maxStatements || c.cache <= smallCache && len(c.stmts) >= fewStatements {
 		c.evict()
 	}
 	st.used = c.count
@@ -236,6 +257,9 @@ func (c *conn) Query(ctx context.Context, sql string, each func(db.Row) error, a
 	defer st.rest()
 	if st.refused != nil {
 		return st.refused
+	}
+	if c.reads && !st.reads {
+		return fault.Internal("db: the statement writes: that is for Write")
 	}
 	if err := st.bind(args); err != nil {
 		return err

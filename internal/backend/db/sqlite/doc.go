@@ -12,6 +12,10 @@
 // Each file has a few read connections, opened when needed. They never wait for the writer. A read whose context ends is
 // interrupted within some 10 ms.
 //
+// While many files are open, a small one has a single connection with a small cache: a read takes the writer's when nobody has it, else it opens its own.
+// A writer that finds its connection with a read waits 10 ms, and then opens another and leaves that one to reads: no read holds up writes for longer, and
+// who writes while reading does not wait for himself.
+//
 // # Checkpoints
 //
 // Commits never checkpoint. When the WAL passes CheckpointPages, a goroutine copies it back by a connection of its own, and the

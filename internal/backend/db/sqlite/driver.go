@@ -50,7 +50,7 @@ func (d *driver) Snapshot(ctx context.Context, at db.Place, fn func(ctx context.
 		return err
 	}
 	defer d.files.release(f)
-	c, err := f.reader(ctx)
+	c, err := f.ownReader(ctx) // it may take long
 	if err != nil {
 		return err
 	}

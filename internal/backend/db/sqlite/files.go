@@ -55,6 +55,7 @@ func (s *files) acquire(ctx context.Context, at db.Place) (*file, error) {
 			f.path = filepath.Join(s.d.cfg.Dir, f.name)
 			s.open[at] = f
 			s.push(f)
+			f.many.Store(s.count > s.d.cfg.Many)
 			s.mu.Unlock()
 			return s.opened(f)
 		case f.closing:
@@ -70,6 +71,7 @@ func (s *files) acquire(ctx context.Context, at db.Place) (*file, error) {
 		if s.newest != f {
 			s.drop(f)
 			s.push(f)
+			f.many.Store(s.count > s.d.cfg.Many)
 		}
 		s.mu.Unlock()
 		select {

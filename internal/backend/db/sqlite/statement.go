@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"strconv"
+	"strings"
 
 	zombiezen "zombiezen.com/go/sqlite"
 
@@ -18,11 +19,15 @@ type statement struct {
 	dml     bool  // sqlite3_changes is about it; SELECT and CREATE leave the count of the one before
 	bound   int   // bytes of values that the statement holds
 	refused error // the text is not a caller's to run
+	reads   bool  // nothing but reads
 	used    int64 // when, in the connection's count of statements
 }
 
 // maxStatements bounds a connection's cache: some searches are texts that don't come again.
 const maxStatements = 256
+
+// fewStatements bounds that of a connection that does with little memory: a statement takes some ten kilobytes.
+const fewStatements = 24
 
 // keepBound is how many bytes of values a statement may keep after it ran.
 const keepBound = 64 << 10
@@ -33,6 +38,7 @@ func newStatement(s *zombiezen.Stmt, sql string) (*statement, error) {
 	case "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH":
 		st.dml = true
 	}
+	st.reads = onlyReads(sql)
 	for i := 1; i <= s.BindParamCount(); i++ {
 		name := s.BindParamName(i)
 		n := i // ? counts by itself
@@ -46,6 +52,24 @@ func newStatement(s *zombiezen.Stmt, sql string) (*statement, error) {
 		st.args = max(st.args, n)
 	}
 	return st, nil
+}
+
+// onlyReads says whether a text can't write. One that is not sure to read is taken to write: WITH may end in either.
+func onlyReads(sql string) bool {
+	switch db.FirstWord(sql) {
+	case "SELECT", "VALUES", "EXPLAIN":
+		return true
+	case "WITH":
+		for word := range strings.FieldsFuncSeq(strings.ToUpper(sql), func(r rune) bool { return (r < 'A' || r > 'Z') && r != '_' }) {
+			switch word {
+			case "INSERT", "UPDATE", "DELETE", "REPLACE":
+				return false
+			}
+		}
+		return true
+	default:
+		return false
+	}
 }
 
 func (st *statement) bind(args []any) error {

@@ -57,6 +57,12 @@ func (f *file) submit(ctx context.Context, j *job) error {
 func (f *file) write() {
 	defer close(f.written)
 	for j := range f.queue {
+		if err := f.take(); err != nil {
+			if j.take() {
+				j.finish(mapped(j.ctx, err))
+			}
+			continue
+		}
 		for j != nil {
 			if j.between != nil {
 				if j.take() {
@@ -69,6 +75,7 @@ func (f *file) write() {
 			f.lastWrite.Store(f.d.cfg.Clock.Now().UnixNano())
 			f.watchWAL()
 		}
+		f.put()
 	}
 }
 
