@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"ward/internal/app"
+	"ward/internal/backend/db/dbtest"
 	"ward/internal/base/clock"
 	"ward/internal/base/scope"
 	"ward/internal/kernel/access"
@@ -46,9 +47,24 @@ type house struct {
 	routes  []module.Route
 }
 
-func openHouse(t *testing.T) *house {
+// eachHouse runs a test on both databases.
+func eachHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	config := embedded(t)
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := embedded(t)
+			if name == "postgres" {
+				config.DB.URL, config.DB.Migrate = dbtest.PostgresURL(t), true
+			}
+			test(t, openHouse(t, config))
+		})
+	}
+}
+
+func openHouse(t *testing.T, config app.Config) *house {
+	t.Helper()
 	config.HTTP.PublicURL = "http://example.com"
 	a, err := app.Open(t.Context(), config, app.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -183,9 +199,9 @@ func fill(pattern, id string) string {
 
 // TestAccess_EveryRouteEveryRole walks every route as every role with ids that are hidden in the own tenant, that are another tenant's, and that
 // nobody has. The answers must not differ in a byte.
-func TestAccess_EveryRouteEveryRole(t *testing.T) {
-	t.Parallel()
-	h := openHouse(t)
+func TestAccess_EveryRouteEveryRole(t *testing.T) { eachHouse(t, everyRouteEveryRole) }
+
+func everyRouteEveryRole(t *testing.T, h *house) { //nolint:thelper // it is the test
 	people, clients := h.furnish(t)
 	asked := 0
 	for _, rt := range h.routes {
@@ -270,9 +286,9 @@ func (h *house) plausible(t *testing.T, name string, rt module.Route, token stri
 }
 
 // TestAccess_BadInput sends what attackers send. Every answer is an error that says what is wrong, or an ordinary one, and the data stays.
-func TestAccess_BadInput(t *testing.T) {
-	t.Parallel()
-	h := openHouse(t)
+func TestAccess_BadInput(t *testing.T) { eachHouse(t, badInput) }
+
+func badInput(t *testing.T, h *house) { //nolint:thelper // it is the test
 	h.furnish(t)
 	const doctor = "role=analyst&tenant=demo"
 	before := h.must(t, "demo", "GET", "/fhir/_history?_count=100", "").body

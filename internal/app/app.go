@@ -79,7 +79,8 @@ type App struct {
 	lanes   *limit.Lanes
 	hashes  *argon.Pool
 	signIn  *signin.Pages
-	deafen  func() // ends hearOfDestroyed; nil when nobody else is there
+	deafen  func()       // ends hearOfDestroyed; nil when nobody else is there
+	asked   serve.Tokens // who says who asks: Verifier, unless a test says so
 
 	listening atomic.Pointer[string] // the address, once it is known
 }
@@ -190,7 +191,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.server, err = serve.New(serve.Deps{
-		Routes: routes, Tenants: a.Tenants, Tokens: a.Verifier, Sessions: a.Sessions, Passwords: a.Secrets, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
+		Routes: routes, Tenants: a.Tenants, Tokens: a.asked, Sessions: a.Sessions, Passwords: a.Secrets, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
 		Lanes: a.lanes,
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Proxies: behind, Targets: a.targets,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"ward/internal/base/scope"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/kernel/audit"
@@ -12,8 +13,8 @@ func (a *App) buildAudit() (err error) {
 	names := parameterNames()
 	a.Audit, err = audit.New(audit.Deps{
 		DB: b.DB, Secret: b.keys.audit, Keys: b.Seal, Clock: a.clock, Log: a.log, Blobs: b.Blobs, Tenants: a.allTenants,
-		Emergency: func(tenant int32, principal string, patients []string) bool {
-			return a.Glass.Used(tenant, principal, patients)
+		Emergency: func(tenant int32, by *scope.Principal, patients []string) bool {
+			return a.Glass.Used(tenant, by, patients)
 		},
 		Parameter: func(name string) bool { return names[name] },
 	})

@@ -19,7 +19,7 @@ import (
 
 // hospital is a running Ward with a tenant.
 type hospital struct {
-	t      *testing.T
+	t      testing.TB
 	app    *app.App
 	tenant tenancy.Tenant
 	ctx    context.Context // of the tenant, as the system

@@ -86,6 +86,7 @@ func (a *App) build() (err error) {
 	}
 	a.buildEmergency()
 	a.Verifier = identity.NewVerifier(a.Tokens, identity.Kind{Prefix: oauth.AccessPrefix, Minter: a.OAuth}, identity.Kind{Prefix: operators.TokenPrefix, Minter: a.Operators})
+	a.asked = a.Verifier
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,

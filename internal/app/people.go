@@ -34,7 +34,7 @@ func (a *App) buildPeople() (err error) {
 	a.People, err = people.New(people.Deps{
 		DB: b.DB, Clock: a.clock, Log: a.log, Sessions: a.Sessions, Pool: a.hashes, Settings: a.Tenants.Settings, Tenants: a.allTenants, Key: b.keys.people, Keys: b.Seal,
 		Mailer: mailer, Audit: a.Audit, BaseURL: a.publicURL, Proxies: behind, Provider: people.ProviderClient(a.Config.SignIn.PrivateProviders),
-		Metrics: newPeopleMeter(a.metrics),
+		Metrics: newPeopleMeter(a.metrics), Apps: letDo{a},
 		Enqueue: func(ctx context.Context, tx db.Tx, events ...module.Event) error {
 			return a.Outbox.Enqueue(ctx, tx, events...)
 		},
@@ -44,6 +44,13 @@ func (a *App) buildPeople() (err error) {
 		a.signIn = signin.New(signin.Deps{People: a.People, Sessions: a.Sessions, Clock: a.clock, Log: a.log})
 	}
 	return err
+}
+
+// letDo is the OAuth provider as the accounts, which are made before it, ask for it.
+type letDo struct{ app *App }
+
+func (l letDo) RevokeAccountIn(ctx context.Context, tx db.Tx, personID string) (forget func(), err error) {
+	return l.app.OAuth.RevokeAccountIn(ctx, tx, personID)
 }
 
 func hashCommand(command []string, more ...string) []string {

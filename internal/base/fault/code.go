@@ -20,6 +20,7 @@ const (
 	CodePrecondition                 // 412: If-Match or another condition does not hold
 	CodeTooLarge                     // 413: the body is larger than the route takes
 	CodeTooLong                      // 414: the URL is longer than the server takes
+	CodeHeaderTooLarge               // 431: the header is larger than the server takes
 	CodeUnsupported                  // 415: the body's media type is not understood
 	CodeUnprocessable                // 422: understood, but it breaks a rule
 	CodeExhausted                    // 429: the caller used up its share; see RetryAfter
@@ -52,6 +53,7 @@ var facts = [codeCount]codeFacts{
 	CodePrecondition:     {"precondition", http.StatusPreconditionFailed},
 	CodeTooLarge:         {"too-large", http.StatusRequestEntityTooLarge},
 	CodeTooLong:          {"too-long", http.StatusRequestURITooLong},
+	CodeHeaderTooLarge:   {"header-too-large", http.StatusRequestHeaderFieldsTooLarge},
 	CodeUnsupported:      {"unsupported", http.StatusUnsupportedMediaType},
 	CodeUnprocessable:    {"unprocessable", http.StatusUnprocessableEntity},
 	CodeExhausted:        {"exhausted", http.StatusTooManyRequests},

@@ -65,6 +65,11 @@ func TooLong(format string, args ...any) *Error {
 	return New(CodeTooLong, format, args...)
 }
 
+// HeaderTooLarge is the fault for a header larger than the server takes (431).
+func HeaderTooLarge(format string, args ...any) *Error {
+	return New(CodeHeaderTooLarge, format, args...)
+}
+
 // Unsupported is the fault for a media type that is not understood (415).
 func Unsupported(format string, args ...any) *Error {
 	return New(CodeUnsupported, format, args...)

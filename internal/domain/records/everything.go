@@ -37,6 +37,11 @@ func (s *Service) everything(ctx context.Context, in *interaction) (answer, erro
 	if err := mayAtAll(access.Of(ctx), in.typ, access.Read); err != nil {
 		return answer{}, err
 	}
+	if in.id == "" {
+		if err := mayAtAll(access.Of(ctx), in.typ, access.Search); err != nil {
+			return answer{}, err
+		}
+	}
 	e, err := s.everythingQuery(in)
 	if err != nil {
 		return answer{}, err

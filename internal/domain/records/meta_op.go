@@ -238,6 +238,9 @@ func (s *Service) metaInUse(ctx context.Context, in *interaction) (answer, error
 		return answer{}, err
 	}
 	rights := access.Of(ctx)
+	if err := mayAtAny(rights, access.Search); err != nil {
+		return answer{}, err
+	}
 	if in.typ != "" && !rights.MayAll(in.typ, access.Search) {
 		return answer{}, fault.Denied("you may not ask for what is in use in all of %s: you don't see all", in.typ)
 	}

@@ -9,12 +9,16 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/format/jsontape"
+	"ward/internal/kernel/access"
 )
 
 // indexStatus is $index-status: how far the indexes of the tenant's own search parameters are, of one or of all. Each has a
 // parameter "index" with the parts url, state (indexing, ready or dropping), done and total; done and total count resources,
 // and total is left out until it is known.
 func (s *Service) indexStatus(ctx context.Context, in *interaction) (answer, error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read, access.Search); err != nil {
+		return answer{}, err
+	}
 	if _, err := s.arguments(in); err != nil {
 		return answer{}, err
 	}

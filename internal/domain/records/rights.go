@@ -88,6 +88,14 @@ func mayAtAll(r *access.Rights, typ string, actions ...access.Action) error {
 	return fault.Denied("you may not %s a %s: neither the role %s nor the scopes granted allow it", actions[0], typ, roleName(r))
 }
 
+// mayAtAny errs with Denied when an action is allowed on no type at all.
+func mayAtAny(r *access.Rights, a access.Action) error {
+	if r.Any(a) {
+		return nil
+	}
+	return fault.Denied("you may not %s anything: neither the role %s nor the scopes granted allow it", a, roleName(r))
+}
+
 func roleName(r *access.Rights) string {
 	if r.Role() == "" {
 		return "(none)"

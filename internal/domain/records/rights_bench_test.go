@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -106,42 +103,4 @@ func ratio(b *testing.B, s *Service, first, second context.Context, ask func(n i
 	b.ReportMetric(float64(took[1])/float64(took[0]), "ratio")
 	b.ReportMetric(float64(took[0].Microseconds())/float64(b.N), "µs-all/op")
 	b.ReportMetric(float64(took[1].Microseconds())/float64(b.N), "µs-panel/op")
-}
-
-// BenchmarkChecks is nine reads and searches and one creation through the whole server, by a clinician and by the system, for which every
-// check answers at its first line: the difference is what checking costs. "throughput" is the share that is left, which shall be 0.85 at least.
-func BenchmarkChecks(b *testing.B) {
-	eachBench(b, func(b *testing.B, s *Service, ctx context.Context) {
-		const patients = 200
-		clinic(b, s, ctx, patients, 4)
-		c := newClient(ctx, b, s)
-		var took [2]time.Duration
-		r := rand.New(rand.NewPCG(2, 7)) //nolint:gosec // reproducible
-		ask := func(role, method, path, body string) {
-			q := httptest.NewRequestWithContext(ctx, method, testBase+path, strings.NewReader(body))
-			q.Header.Set("Authorization", "Bearer "+role)
-			q.Header.Set("Content-Type", "application/fhir+json")
-			c.handler.ServeHTTP(&sink{http.Header{}}, q)
-		}
-		for n := 0; b.Loop(); n++ {
-			p := r.IntN(patients)
-			made := string(modelObservation(r, patients))
-			for turn := range 2 {
-				i := (turn + n) % 2
-				role := [2]string{access.System, access.Clinician}[i]
-				began := time.Now() //nolint:forbidigo // a benchmark
-				for k := range 4 {
-					ask(role, "GET", fmt.Sprintf("/Patient/p%d", (p+k)%patients), "")
-				}
-				ask(role, "GET", fmt.Sprintf("/Observation?patient=p%d&code=8867-4&_sort=-date&_count=20", p), "")
-				ask(role, "GET", fmt.Sprintf("/Observation?patient=p%d&_count=20&_pretty=%v", p, n%2 == 0), "")
-				ask(role, "GET", fmt.Sprintf("/Patient?name=Name%d&birthdate=19%02d-01-01", p%50, p%90), "")
-				ask(role, "GET", fmt.Sprintf("/Encounter?patient=p%d&_include=Encounter:patient", p), "")
-				ask(role, "GET", fmt.Sprintf("/Encounter/e%d-1", p), "")
-				ask(role, "POST", "/Observation", made)
-				took[i] += time.Since(began)
-			}
-		}
-		b.ReportMetric(float64(took[0])/float64(took[1]), "throughput")
-	})
 }

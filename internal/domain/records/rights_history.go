@@ -42,14 +42,17 @@ func (s *Service) historySeen(ctx context.Context, q db.Querier, h historyQuery)
 			return page, err
 		}
 	}
+	// How many versions there are is told only where all of them were judged.
+	page.total = -1
 	ask := h
-	for examined := 0; ; {
+	whole := h.id != "" && h.before == 0 && h.since.IsZero() && h.from.IsZero()
+	if whole && h.count == 0 {
+		ask.count = 200 // nothing is asked for but the total
+	}
+	for examined, total := 0, int64(0); ; {
 		part, err := s.history(ctx, q, ask)
 		if err != nil {
 			return page, err
-		}
-		if examined == 0 {
-			page.total = part.total
 		}
 		seen, err := j.judge(ctx, q, part.versions)
 		if err != nil {
@@ -57,7 +60,12 @@ func (s *Service) historySeen(ctx context.Context, q db.Querier, h historyQuery)
 		}
 		page.versions = append(page.versions, seen...)
 		examined += len(part.versions)
+		total += int64(len(seen))
+		if whole && part.next == 0 {
+			page.total = total
+		}
 		switch {
+		case whole && h.count == 0 && part.next != 0 && examined < maxHistoric: // on, to count them all
 		case len(page.versions) > h.count || len(page.versions) == h.count && part.next != 0:
 			page.versions = page.versions[:h.count]
 			if h.count > 0 {

@@ -42,6 +42,9 @@ func (s *Service) validate(_ context.Context, doc *jsontape.Doc) []fault.Detail 
 // validateOperation is $validate (FHIR R4 resource-operation-validate.html): it tells what a write would answer and
 // writes nothing. Its own answer is 200 with an OperationOutcome, whatever that says.
 func (s *Service) validateOperation(ctx context.Context, in *interaction) (answer, error) {
+	if err := mayAtAll(access.Of(ctx), in.typ, access.Read, access.Search, access.Create, access.Update); err != nil {
+		return answer{}, err
+	}
 	args, err := s.arguments(in, "resource", "mode", "profile")
 	if err != nil {
 		return answer{}, err

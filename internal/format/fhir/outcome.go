@@ -27,7 +27,7 @@ func IssueType(code fault.Code) string {
 		return "conflict"
 	case fault.CodeGone:
 		return "deleted"
-	case fault.CodeTooLarge, fault.CodeTooLong:
+	case fault.CodeTooLarge, fault.CodeTooLong, fault.CodeHeaderTooLarge:
 		return "too-long"
 	case fault.CodeMethodNotAllowed, fault.CodeNotAcceptable, fault.CodeUnsupported, fault.CodeNotImplemented:
 		return "not-supported"
@@ -173,7 +173,7 @@ func SyntaxFault(err error) *fault.Error {
 	if !errors.As(err, &syntax) {
 		return fault.Invalid("the body is not valid JSON").With(err)
 	}
-	return fault.Invalid("the body is not valid JSON").Detail(fault.Detail{
+	return fault.Invalid("the body is not valid JSON").With(syntax).Detail(fault.Detail{
 		Severity: "fatal", Kind: "structure", Message: "not valid JSON: " + syntax.Message, Line: syntax.Line, Column: syntax.Column,
 	})
 }

@@ -91,7 +91,9 @@ value:
 				kind = Array
 			}
 			if len(stack) >= maxDepth {
-				return syntaxError(src, i, "arrays and objects are nested too deeply here")
+				err := syntaxError(src, i, "arrays and objects are nested too deeply here")
+				err.Deep = true
+				return err
 			}
 			tape = append(tape, node{off: uint32(i), key: key, next: -1, meta: meta | uint32(kind)})
 			stack = append(stack, cur)

@@ -14,6 +14,7 @@ type SyntaxError struct {
 	Line    int    // from 1
 	Column  int    // from 1, in Unicode characters
 	Message string // a sentence without position
+	Deep    bool   // it may be JSON, but is nested deeper than is read
 }
 
 // Error gives the message with line and column.

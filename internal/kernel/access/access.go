@@ -38,7 +38,8 @@ const (
 	OperatorGrant    = "operator.grant"    // let an operator read the tenant's records for a while
 	OperatorEnter    = "operator.enter"    // exchange such a grant for access
 
-	CalendarBook     = "calendar.book"     // see free times; hold, book, cancel and move visits: patients their own
+	CalendarFind     = "calendar.find"     // see free times, services and who waits: patients their own
+	CalendarBook     = "calendar.book"     // hold, book, cancel and move visits, wait for one: patients their own
 	CalendarOverbook = "calendar.overbook" // book beyond the seats that there are
 	CalendarManage   = "calendar.manage"   // set who can be booked when, and services
 )
@@ -50,16 +51,16 @@ var routes = []struct {
 	role        string
 	permissions []string
 }{
-	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarBook}},
-	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarBook}},
-	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook}},
-	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarBook}},
-	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage}},
+	{Patient, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarFind, CalendarBook}},
+	{Proxy, []string{RecordsRead, RecordsWrite, RecordsBatch, AuditOwn, CalendarRead, CalendarFind, CalendarBook}},
+	{Clinician, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarFind, CalendarBook, CalendarOverbook}},
+	{Nurse, []string{RecordsRead, RecordsWrite, RecordsBatch, BreakGlassOpen, CalendarRead, CalendarWrite, CalendarFind, CalendarBook}},
+	{FrontDesk, []string{RecordsRead, RecordsWrite, RecordsBatch, CalendarRead, CalendarWrite, CalendarFind, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Biller, []string{RecordsRead, RecordsWrite, RecordsBatch}},
 	{Analyst, []string{RecordsRead, RecordsBatch}},
-	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant, CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage}},
+	{Admin, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, AuditRead, BreakGlassReview, OperatorGrant, CalendarRead, CalendarWrite, CalendarFind, CalendarBook, CalendarOverbook, CalendarManage}},
 	{Auditor, []string{RecordsRead, RecordsBatch, AuditRead, BreakGlassReview}},
-	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, CalendarRead, CalendarWrite, CalendarBook}},
+	{Integration, []string{RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, CalendarRead, CalendarWrite, CalendarFind, CalendarBook}},
 	{Operator, []string{SystemManage, OperatorEnter}},
 	{System, Permissions()},
 }
@@ -69,7 +70,7 @@ func Permissions() []string {
 	return []string{
 		RecordsRead, RecordsWrite, RecordsDelete, RecordsBatch, RecordsConfig, TenantManage, SystemManage,
 		AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter,
-		CalendarRead, CalendarWrite, CalendarBook, CalendarOverbook, CalendarManage,
+		CalendarRead, CalendarWrite, CalendarFind, CalendarBook, CalendarOverbook, CalendarManage,
 	}
 }
 
@@ -79,25 +80,6 @@ func Allows(role, permission string) bool {
 		if routes[i].role == role {
 			return slices.Contains(routes[i].permissions, permission)
 		}
-	}
-	return false
-}
-
-// Permits says whether the principal has the permission: by its role, or because a tenant let an operator read on somebody's behalf.
-// SMART scopes are about records and what is made of them: whoever's token is narrowed by scopes has none of the permissions that no scope
-// can name, however much its role may.
-func Permits(p *scope.Principal, permission string) bool {
-	if p.Scopes != "" && beyondScopes(permission) {
-		return false
-	}
-	return Allows(p.Role, permission) || p.Role == Operator && p.OnBehalfOf != "" && permission == RecordsRead
-}
-
-// beyondScopes says whether no SMART scope can stand for the permission.
-func beyondScopes(permission string) bool {
-	switch permission {
-	case TenantManage, SystemManage, AuditRead, AuditOwn, BreakGlassOpen, BreakGlassReview, OperatorGrant, OperatorEnter, CalendarManage:
-		return true
 	}
 	return false
 }

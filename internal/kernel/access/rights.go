@@ -66,6 +66,7 @@ type typeRights [actions][]Grant
 // WithRights is the principal with its rights worked out. Whoever makes principals calls it once for each token or session and keeps
 // what it gives: then no request pays for it.
 func WithRights(p scope.Principal) scope.Principal {
+	p = narrowed(p)
 	p.Rights = rightsOf(&p)
 	return p
 }
@@ -229,6 +230,19 @@ var whole = [1]Grant{{}}
 func (r *Rights) MayAll(typ string, a Action) bool {
 	g := r.May(typ, a)
 	return len(g) == 1 && g[0].Whole()
+}
+
+// Any says whether the action is allowed on some resource of some type.
+func (r *Rights) Any(a Action) bool {
+	if r.system {
+		return true
+	}
+	for _, t := range r.types {
+		if len(t[a]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // ChooseIDs says whether the principal may create resources under ids of its choice. Somebody who could, and does not see everything, could

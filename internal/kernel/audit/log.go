@@ -34,7 +34,7 @@ type Deps struct {
 	Parameter func(name string) bool                            // says whether a search parameter's name is one; nil: none is
 	// Emergency says whether the principal could see any of the patients only because they were opened in an emergency. It answers from
 	// memory. nil: nobody could.
-	Emergency func(tenant int32, principal string, patients []string) bool
+	Emergency func(tenant int32, by *scope.Principal, patients []string) bool
 	Site      string        // who recorded, in AuditEvent.source; default "ward"
 	Lag       time.Duration // how long a read's event waits for others; default 500 ms
 }
@@ -187,7 +187,7 @@ func (l *Log) fill(ctx context.Context, s *scope.Scope, e *Event) {
 		e.By = s.Principal
 	}
 	if l.deps.Emergency != nil && len(e.Patients) > 0 && !e.Emergency {
-		e.Emergency = l.deps.Emergency(s.Tenant.ID, e.By.ID, e.Patients)
+		e.Emergency = l.deps.Emergency(s.Tenant.ID, &e.By, e.Patients)
 	}
 	if e.Request == "" || e.Address == "" {
 		if q, ok := observe.RequestFrom(ctx); ok {

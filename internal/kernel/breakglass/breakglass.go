@@ -86,10 +86,13 @@ type Opening struct {
 	Verdict  phi.Text
 }
 
+// holder is who opened: somebody in one sign-in session, and in the apps that were let act in it.
 type holder struct {
-	tenant    int32
-	principal string
+	tenant             int32
+	principal, session string
 }
+
+func holderOf(tenant int32, p *scope.Principal) holder { return holder{tenant, p.ID, p.Session} }
 
 type opened struct {
 	patient string
@@ -131,7 +134,7 @@ func (g *Glass) Module() module.Module {
 	}
 }
 
-// Open opens the patient to the principal in ctx for the time, at most Longest. The caller has checked the permission and the second factor.
+// Open opens the patient to the principal in ctx for the time, at most Longest, in its session and for the apps that act in it. The caller has checked the permission and the second factor.
 //
 // Errors: Invalid for a reason or a time that can't be, Denied for a principal that is no clinician or nurse.
 func (g *Glass) Open(ctx context.Context, patient, reason string, length time.Duration) (o Opening, err error) {
@@ -164,9 +167,9 @@ func (g *Glass) Open(ctx context.Context, patient, reason string, length time.Du
 		return o, fault.Internal("an event can't be written").With(err)
 	}
 	err = g.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		if _, err := tx.Exec(ctx, "INSERT INTO breakglass_opening (id, by_id, role, person, patient, reason, opened, until, ended, reviewed, reviewer, verdict) "+
-			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '', $9)",
-			o.ID, o.By, o.Role, o.Person, patient, sealed, o.Opened.UnixMilli(), o.Until.UnixMilli(), []byte{}); err != nil {
+		if _, err := tx.Exec(ctx, "INSERT INTO breakglass_opening (id, by_id, session, role, person, patient, reason, opened, until, ended, reviewed, reviewer, verdict) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, '', $10)",
+			o.ID, o.By, s.Principal.Session, o.Role, o.Person, patient, sealed, o.Opened.UnixMilli(), o.Until.UnixMilli(), []byte{}); err != nil {
 			return err
 		}
 		if err := g.deps.Audit.RecordIn(ctx, tx, audit.Event{Action: audit.BreakGlass, Type: "opening", ID: o.ID, Patients: []string{patient}, Detail: "open", Emergency: true}); err != nil {
@@ -184,19 +187,19 @@ type announced struct {
 
 func about(id, what string) []byte { return []byte("breakglass_opening " + id + " " + what) }
 
-// Opened are the ids of the patients that are open to the principal in ctx, from memory.
+// Opened are the ids of the patients that are open to the principal in ctx, in its session, from memory.
 func (g *Glass) Opened(ctx context.Context) ([]string, error) {
 	s, ok := scope.From(ctx)
 	if !ok || s.Tenant.ID == 0 || s.Principal.ID == "" {
 		return nil, nil
 	}
-	list, err := g.open.Get(ctx, holder{s.Tenant.ID, s.Principal.ID}, func(ctx context.Context) (list []opened, err error) {
+	list, err := g.open.Get(ctx, holderOf(s.Tenant.ID, &s.Principal), func(ctx context.Context) (list []opened, err error) {
 		err = g.deps.DB.Read(scope.WithTenant(ctx, s.Tenant), func(ctx context.Context, q db.Querier) error {
 			list = nil
-			return q.Query(ctx, "SELECT patient, until FROM breakglass_opening WHERE by_id = $1 AND until > $2 AND ended = 0", func(r db.Row) error {
+			return q.Query(ctx, "SELECT patient, until FROM breakglass_opening WHERE by_id = $1 AND until > $2 AND ended = 0 AND session = $3", func(r db.Row) error {
 				list = append(list, opened{r.Text(0), time.UnixMilli(r.Int64(1))})
 				return nil
-			}, s.Principal.ID, g.deps.Clock.Now().UnixMilli())
+			}, s.Principal.ID, g.deps.Clock.Now().UnixMilli(), s.Principal.Session)
 		})
 		return list, err
 	})
@@ -216,8 +219,8 @@ func (g *Glass) Opened(ctx context.Context) ([]string, error) {
 
 // Used says whether one of the patients is open to the principal, as far as is known without asking the database: whoever was let in by that was
 // asked about within the last seconds.
-func (g *Glass) Used(tenant int32, principal string, patients []string) bool {
-	list, _ := g.open.Peek(holder{tenant, principal})
+func (g *Glass) Used(tenant int32, by *scope.Principal, patients []string) bool {
+	list, _ := g.open.Peek(holderOf(tenant, by))
 	now := g.deps.Clock.Now()
 	return slices.ContainsFunc(list, func(o opened) bool { return now.Before(o.until) && slices.Contains(patients, o.patient) })
 }

@@ -71,6 +71,11 @@ func (w *ward) as(tenant int32, id, role string) context.Context {
 	return scope.With(w.t.Context(), scope.Scope{Tenant: scope.Tenant{ID: tenant}, Principal: scope.Principal{ID: id, Role: role}})
 }
 
+// in is the clinician user/1 in a sign-in session.
+func (w *ward) in(session string) context.Context {
+	return scope.With(w.t.Context(), scope.Scope{Tenant: scope.Tenant{ID: 1}, Principal: scope.Principal{ID: "user/1", Role: access.Clinician, Session: session}})
+}
+
 func (w *ward) opened(g *breakglass.Glass, ctx context.Context) []string { //nolint:revive // the glass reads better first
 	w.t.Helper()
 	ids, err := g.Opened(ctx)
@@ -84,7 +89,7 @@ const why = "found unconscious in the hall"
 
 func TestGlass_OpensForAWhileAndForOne(t *testing.T) {
 	each(t, func(t *testing.T, w *ward) {
-		grey := w.as(1, "user/1", access.Clinician)
+		grey := w.in("s1")
 		if ids := w.opened(w.there, grey); len(ids) != 0 {
 			t.Errorf("before: %v", ids)
 		}
@@ -99,13 +104,13 @@ func TestGlass_OpensForAWhileAndForOne(t *testing.T) {
 		if ids := w.opened(w.there, grey); !slices.Equal(ids, []string{"p1"}) {
 			t.Errorf("in another process after two seconds: %v", ids)
 		}
-		for name, other := range map[string]context.Context{"another clinician": w.as(1, "user/2", access.Clinician), "another tenant": w.as(2, "user/1", access.Clinician)} {
+		for name, other := range map[string]context.Context{"another clinician": w.as(1, "user/2", access.Clinician), "another tenant": w.as(2, "user/1", access.Clinician), "another session": w.in("s2")} {
 			if ids := w.opened(w.here, other); len(ids) != 0 {
 				t.Errorf("%s: %v", name, ids)
 			}
 		}
 		w.opened(w.here, grey) // as a request does, before it records what it did
-		if !w.here.Used(1, "user/1", []string{"p0", "p1"}) || w.here.Used(1, "user/1", []string{"p0"}) || w.here.Used(2, "user/1", []string{"p1"}) {
+		if !w.here.Used(1, &scope.Principal{ID: "user/1", Session: "s1"}, []string{"p0", "p1"}) || w.here.Used(1, &scope.Principal{ID: "user/1", Session: "s1"}, []string{"p0"}) || w.here.Used(2, &scope.Principal{ID: "user/1", Session: "s1"}, []string{"p1"}) {
 			t.Error("what was used by it is not known")
 		}
 		w.now.Advance(30*time.Minute - 2*time.Second - time.Millisecond)
@@ -114,7 +119,7 @@ func TestGlass_OpensForAWhileAndForOne(t *testing.T) {
 		}
 		w.now.Advance(time.Millisecond)
 		for _, g := range []*breakglass.Glass{w.here, w.there} {
-			if ids := w.opened(g, grey); len(ids) != 0 || g.Used(1, "user/1", []string{"p1"}) {
+			if ids := w.opened(g, grey); len(ids) != 0 || g.Used(1, &scope.Principal{ID: "user/1", Session: "s1"}, []string{"p1"}) {
 				t.Errorf("after its time: %v", ids)
 			}
 		}

@@ -129,8 +129,9 @@ func (s *Server) answer(rt *route, handle handler, x *exchange, r *http.Request,
 		}
 	}()
 	sc, err := s.scope(ctx, rt, r)
+	var body *limitedBody
 	defer func() {
-		if err != nil {
+		if err != nil && (body == nil || body.failed == nil) {
 			s.suspect(ctx, rt, sc, err)
 		}
 	}()
@@ -162,7 +163,11 @@ func (s *Server) answer(rt *route, handle handler, x *exchange, r *http.Request,
 	}
 	r = r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &limitedBody{ReadCloser: r.Body, left: rt.limit, limit: rt.limit}
+		body = &limitedBody{ReadCloser: r.Body, left: rt.limit, limit: rt.limit, beyond: func(err error) { s.suspect(ctx, rt, sc, err) }}
+		if !boundsItself(rt.Permission) && strings.Contains(r.Header.Get("Content-Type"), "json") {
+			body.depth = &depth{}
+		}
+		r.Body = body
 	}
 	return handle(x, r)
 }

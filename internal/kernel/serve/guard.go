@@ -10,11 +10,27 @@ import (
 // maxURL is the longest request target, in bytes, that is looked at. Longer searches go by POST to _search.
 const maxURL = 8 << 10
 
-// guard refuses request targets that could mean two things to two readers: dot segments, encoded or empty segments,
+// maxHeader is the largest header, in bytes of names and values, that is looked at. Up to maxRead it is read to be refused in the words of who asks; beyond,
+// net/http refuses it in its own, also with 431.
+const (
+	maxHeader = 64 << 10
+	maxRead   = 256 << 10
+)
+
+// guard refuses headers and URLs that are too large, and request targets that could mean two things to two readers: dot segments, encoded or empty segments,
 // backslashes and control characters.
 func guard(r *http.Request) error {
 	if len(r.RequestURI) > maxURL {
 		return fault.TooLong("the URL is longer than %d bytes: send a long search by POST to _search", maxURL)
+	}
+	size := 0
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	if size > maxHeader {
+		return fault.HeaderTooLarge("the header is larger than %d KB", maxHeader>>10)
 	}
 	p := r.URL.Path
 	if p == "" || p[0] != '/' {

@@ -17,7 +17,6 @@ import (
 	"ward/internal/base/fault"
 	"ward/internal/base/proxies"
 	"ward/internal/base/scope"
-	"ward/internal/kernel/audit"
 	"ward/internal/kernel/limit"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
@@ -195,7 +194,7 @@ func (s *Server) add(r module.Route) (err error) {
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := guard(r); err != nil {
-			s.serve(s.noneAt(r), func(http.ResponseWriter, *http.Request) error { return suspicious(audit.MalformedPath, err) }, w, r)
+			s.serve(s.noneAt(r), func(http.ResponseWriter, *http.Request) error { return suspicious(kindOf(err), err) }, w, r)
 			return
 		}
 		if s.cors(w, r) {
@@ -227,7 +226,7 @@ func (s *Server) httpServer(h http.Handler, config *tls.Config) *http.Server {
 	return &http.Server{
 		Handler: h, TLSConfig: config, Protocols: &protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250},
 		ReadHeaderTimeout: s.options.HeaderTimeout, ReadTimeout: s.options.ReadTimeout, WriteTimeout: s.options.WriteTimeout,
-		IdleTimeout: s.options.IdleTimeout, MaxHeaderBytes: 64 << 10,
+		IdleTimeout: s.options.IdleTimeout, MaxHeaderBytes: maxRead,
 		ErrorLog: slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
 	}
 }

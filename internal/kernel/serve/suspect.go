@@ -6,6 +6,7 @@ import (
 
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/format/jsontape"
 	"ward/internal/kernel/audit"
 )
 
@@ -32,6 +33,21 @@ func suspiciousIf(kind audit.Kind, err error) error {
 	return err
 }
 
+// kindOf is what a request is suspected of that the guard refused.
+func kindOf(err error) audit.Kind {
+	switch fault.CodeOf(err) { //nolint:exhaustive // the others are about the path
+	case fault.CodeTooLong, fault.CodeHeaderTooLarge:
+		return audit.TooMuch
+	}
+	return audit.MalformedPath
+}
+
+// tooDeep says whether a body was refused because it is nested deeper than is read.
+func tooDeep(err error) bool {
+	syntax, ok := errors.AsType[*jsontape.SyntaxError](err)
+	return ok && syntax.Deep
+}
+
 // suspect takes note of a refusal. That nobody is signed in is none.
 func (s *Server) suspect(ctx context.Context, rt *route, sc scope.Scope, err error) {
 	if s.deps.Audit == nil {
@@ -42,12 +58,9 @@ func (s *Server) suspect(ctx context.Context, rt *route, sc scope.Scope, err err
 	switch {
 	case errors.As(err, &marked):
 		kind = marked.kind
-		if code := fault.CodeOf(err); code == fault.CodeTooLong {
-			kind = audit.TooMuch
-		}
 	case fault.Is(err, fault.CodeDenied) && sc.Principal.ID != "":
 		kind = audit.Denied
-	case fault.Is(err, fault.CodeTooLarge), fault.Is(err, fault.CodeTooLong):
+	case fault.Is(err, fault.CodeTooLarge), tooDeep(err):
 		kind = audit.TooMuch
 	default:
 		return

@@ -31,6 +31,7 @@ func (b *Service) Module() module.Module {
 	const (
 		fhir     = module.FHIRPrefix + "/Appointment/"
 		calendar = module.TenantPrefix + "calendar/"
+		find     = access.CalendarFind
 		book     = access.CalendarBook
 		manage   = access.CalendarManage
 	)
@@ -41,23 +42,23 @@ func (b *Service) Module() module.Module {
 		summary                     string
 		handle                      func(w http.ResponseWriter, r *http.Request) error
 	}{
-		{"GET", fhir + "$find", book, fair, "Free times for a visit", b.handleFind},
-		{"POST", fhir + "$find", book, fair, "Free times for a visit", b.handleFind},
+		{"GET", fhir + "$find", find, fair, "Free times for a visit", b.handleFind},
+		{"POST", fhir + "$find", find, fair, "Free times for a visit", b.handleFind},
 		{"POST", fhir + "$hold", book, quick, "Hold a time", b.handleHold},
 		{"POST", fhir + "$book", book, quick, "Book a visit", b.handleBook},
 		{"POST", fhir + "$cancel", book, quick, "Cancel a visit, or let a hold go", b.handleCancel},
 		{"POST", fhir + "$reschedule", book, quick, "Move a visit", b.handleReschedule},
 
-		{"GET", calendar + "availability", book, fair, "Rules of who can be booked when", b.handleAvailabilities},
-		{"GET", calendar + "availability/{id}", book, quick, "Rules of one schedule", b.handleAvailability},
+		{"GET", calendar + "availability", find, fair, "Rules of who can be booked when", b.handleAvailabilities},
+		{"GET", calendar + "availability/{id}", find, quick, "Rules of one schedule", b.handleAvailability},
 		{"PUT", calendar + "availability/{id}", manage, quick, "Set the rules of a schedule", b.handlePutAvailability},
 		{"DELETE", calendar + "availability/{id}", manage, quick, "End a schedule", b.handleDropAvailability},
-		{"GET", calendar + "services", book, quick, "Services that can be booked", b.handleServices},
+		{"GET", calendar + "services", find, quick, "Services that can be booked", b.handleServices},
 		{"PUT", calendar + "services/{id}", manage, quick, "Set a service and what must hold for it", b.handlePutService},
 		{"DELETE", calendar + "services/{id}", manage, quick, "End a service", b.handleDropService},
 
 		{"POST", calendar + "waitlist", book, quick, "Join the waitlist of a service", b.handleJoin},
-		{"GET", calendar + "waitlist", book, quick, "Who waits for a service, in order", b.handleWaitlist},
+		{"GET", calendar + "waitlist", find, quick, "Who waits for a service, in order", b.handleWaitlist},
 		{"DELETE", calendar + "waitlist/{id}", book, quick, "Leave the waitlist", b.handleLeave},
 		{"POST", calendar + "waitlist/{id}/decline", book, quick, "Decline an offer", b.handleDecline},
 

@@ -106,9 +106,28 @@ func (r *run) contained(n jsontape.Node, t *spec.Type, index int) {
 			r.reportMember(m, kindInvariant, "dom-5: a contained resource must not have a security label of its own")
 		}
 	}
+	r.unlabelled(n)
 	r.scope.inside = index
 	r.object(n, t)
 	r.scope.inside = -1
+}
+
+// unlabelled reports security labels of resources inside a contained Bundle or Parameters: dom-5 is about them too, and who looks for labels
+// where they may be does not look there.
+func (r *run) unlabelled(n jsontape.Node) {
+	for m := r.doc.First(n); m >= 0; m = r.doc.Next(m) {
+		switch r.doc.Kind(m) { //nolint:exhaustive // the others hold nothing
+		case jsontape.Object:
+			if r.doc.Kind(n) == jsontape.Object && string(r.doc.Key(m)) == "resource" {
+				if security := r.doc.Get(r.doc.Get(m, "meta"), "security"); security >= 0 {
+					r.report(security, kindInvariant, "dom-5: a resource inside a contained resource must not have a security label of its own")
+				}
+			}
+			r.unlabelled(m)
+		case jsontape.Array:
+			r.unlabelled(m)
+		}
+	}
 }
 
 // unreferred reports contained resources that nobody refers to (dom-3).

@@ -40,7 +40,7 @@ type authorization struct {
 // The parameters that this endpoint adds for its own use while it sends the browser about. They are not the client's: what they say
 // is signed or checked again.
 const (
-	fieldAfter   = "ward_after" // from when on a sign-in counts as new, signed
+	fieldAfter   = "ward_after" // from when on a sign-in counts as new, for signInWait; signed
 	fieldSigned  = "ward_signed"
 	fieldRequest = "ward_request"
 	fieldUntil   = "ward_until"
@@ -256,14 +256,17 @@ func (a *authorization) narrowToRole() error {
 	return nil
 }
 
-// after is when the browser was sent to sign in, if it was.
+// after is when the browser was sent to sign in, if it was and not too long ago: a link that is kept must not stand for a sign-in for ever.
 func (a *authorization) after() (time.Time, bool) {
 	at := a.form.Get(fieldAfter)
 	ms, err := strconv.ParseInt(at, 10, 64)
 	if err != nil || !a.p.sealer.signed(a.form.Get(fieldSigned), "after", at, a.client.ID, a.form.Get("state")) {
 		return time.Time{}, false
 	}
-	return moment(ms), true
+	if at := moment(ms); a.p.now().Sub(at) <= signInWait {
+		return at, true
+	}
+	return time.Time{}, false
 }
 
 // context finds the patient and the launch. onward says that the browser shows the page to choose a patient on.

@@ -75,6 +75,9 @@ func (p *Provider) handleConsent(w http.ResponseWriter, r *http.Request) error {
 		return p.failAuthorize(w, r, nil, fosite.ErrInvalidRequest.WithHint("The body must be a form."))
 	}
 	if err := r.ParseForm(); err != nil {
+		if _, ok := fault.Of(err); ok {
+			return err
+		}
 		return p.failAuthorize(w, r, nil, fosite.ErrInvalidRequest.WithHint("The form can't be read."))
 	}
 	stale := fosite.ErrInvalidRequest.WithHint("This page is too old, or not of this session. Go back to the app and begin again.")
@@ -225,14 +228,13 @@ func (p *Provider) RevokeConsent(ctx context.Context, account, client string) (e
 	return err
 }
 
-// RevokeAccount ends everything that a user granted, for when an account is closed.
-func (p *Provider) RevokeAccount(ctx context.Context, account string) (err error) {
-	defer fault.Op(&err, "oauth.RevokeAccount", account)
+// RevokeAccountIn ends everything that a user granted, with the transaction that closes the account or changes its password; the caller
+// calls forget after its commit. What the user agreed to is kept: it is not asked again, but a new sign-in is.
+func (p *Provider) RevokeAccountIn(ctx context.Context, tx db.Tx, account string) (forget func(), err error) {
+	defer fault.Op(&err, "oauth.RevokeAccountIn", account)
 	var gone hashes
-	err = p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-		gone = nil
-		return p.revokeGrants(ctx, tx, &gone, "account = $2", account)
-	})
-	p.forget(gone)
-	return err
+	if err := p.revokeGrants(ctx, tx, &gone, "account = $2", account); err != nil {
+		return nil, err
+	}
+	return func() { p.forget(gone) }, nil
 }

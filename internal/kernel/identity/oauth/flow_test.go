@@ -363,6 +363,11 @@ func TestFlow_Prompts(t *testing.T) {
 		if s.get(back, as("alice")...); s.pages.consent == nil {
 			s.Error("a new sign-in does not count")
 		}
+		s.clock.Advance(30*time.Minute + time.Millisecond)
+		s.pages.clear()
+		if q := s.get(back, as("alice")...).query(); !q.Has("return") || s.pages.consent != nil {
+			s.Errorf("an old address stands for a new sign-in: %v", q)
+		}
 		forged := strings.Replace(back, "ward_after=", "ward_after=9", 1)
 		if q := s.get(forged, as("alice")...).query(); !q.Has("return") {
 			s.Errorf("a forged time counts: %v", q)

@@ -42,6 +42,7 @@ const (
 	familyLife   = 180 * 24 * time.Hour // of all tokens of a grant
 	launchLife   = 5 * time.Minute
 	consentWait  = 30 * time.Minute // for a person to read the consent page
+	signInWait   = 30 * time.Minute // for a person to sign in
 	skew         = 30 * time.Second // that another machine's clock may be off
 	assertionMax = 5 * time.Minute
 	memory       = 2 * time.Second // that something is believed without asking the database

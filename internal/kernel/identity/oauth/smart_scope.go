@@ -172,15 +172,12 @@ func narrow(registered []string, text string) (string, bool) {
 	return want.with(actions.String()).text, actions.Len() > 0
 }
 
-// forRole is what of the scope the role may do with some record at least; false when that is nothing.
+// forRole is what of the scope can give the role anything; false when that is nothing.
 func (s resourceScope) forRole(role string) (resourceScope, bool) {
 	var actions strings.Builder
-	for _, c := range s.actions {
-		if slices.ContainsFunc(access.Table(), func(row access.Row) bool {
-			return row.Role == role && strings.ContainsRune(row.Actions, c) &&
-				(s.typ == "*" || slices.ContainsFunc(row.Groups, func(g string) bool { return slices.Contains(access.TypesOf(g), s.typ) }))
-		}) {
-			actions.WriteRune(c)
+	for i := range len(s.actions) {
+		if access.Nameable(role, s.typ, s.actions[i]) {
+			actions.WriteByte(s.actions[i])
 		}
 	}
 	return s.with(actions.String()), actions.Len() > 0

@@ -136,11 +136,16 @@ func (p *People) InviteAgain(ctx context.Context, personID string, byHand bool) 
 	})
 }
 
-// Reset takes away all that somebody signs in with, ends their sessions and has them activate the account anew: for those who lost their second factor,
+// Reset takes away all that somebody signs in with, ends their sessions and what they let apps do, and has them activate the account anew: for those who lost their second factor,
 // after an administrator has made sure of who they are.
 func (p *People) Reset(ctx context.Context, personID string, byHand bool) (link string, err error) {
 	defer fault.Op(&err, "people.Reset", personID)
+	var gone revoked
 	link, err = p.again(ctx, personID, byHand, "reset", func(ctx context.Context, tx db.Tx, _ Person) error {
+		gone = nil
+		if err := p.revokeApps(ctx, tx, &gone, personID); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "UPDATE identity_person SET state = $1, password = '', second = NULL, second_step = 0 WHERE id = $2", Invited, personID); err != nil {
 			return err
 		}
@@ -152,6 +157,7 @@ func (p *People) Reset(ctx context.Context, personID string, byHand bool) (link 
 		return nil
 	})
 	p.deps.Sessions.forget()
+	gone.forget()
 	return link, err
 }
 
@@ -238,10 +244,16 @@ func (p *People) find(ctx context.Context, q db.Querier, where string, args ...a
 	return who, err
 }
 
-// Disable keeps the person from signing in and ends their sessions.
+// Disable keeps the person from signing in and ends their sessions and what they let apps do.
 func (p *People) Disable(ctx context.Context, personID string) (err error) {
 	defer fault.Op(&err, "people.Disable", personID)
+	var gone revoked
+	defer func() { gone.forget() }()
 	return p.change(ctx, personID, "disabled", func(ctx context.Context, tx db.Tx) (int64, error) {
+		gone = nil
+		if err := p.revokeApps(ctx, tx, &gone, personID); err != nil {
+			return 0, err
+		}
 		for _, table := range []string{"identity_session", "identity_attempt", "identity_link"} {
 			if _, err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE person = $1", personID); err != nil {
 				return 0, err

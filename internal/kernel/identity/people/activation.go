@@ -255,6 +255,7 @@ func pause(ctx context.Context, d time.Duration) {
 type pending struct {
 	id, person, phc string
 	sealed          []byte
+	recovers        bool // the account was active before
 }
 
 // batch hashes the oldest of the tenant's passwords, and says whether there may be more.
@@ -293,8 +294,8 @@ func (q *queue) claim(ctx context.Context) (list []pending, err error) {
 	now := q.people.now()
 	read := func(ctx context.Context, r db.Querier) error {
 		list = nil
-		return r.Query(ctx, "SELECT id, person, sealed FROM identity_activation WHERE state = $1 AND lease < $2 ORDER BY id LIMIT $3", func(r db.Row) error {
-			list = append(list, pending{id: r.Text(0), person: r.Text(1), sealed: append([]byte(nil), r.Bytes(2)...)})
+		return r.Query(ctx, "SELECT a.id, a.person, a.sealed, p.activated FROM identity_activation a JOIN identity_person p ON p.id = a.person WHERE a.state = $1 AND a.lease < $2 ORDER BY a.id LIMIT $3", func(r db.Row) error {
+			list = append(list, pending{id: r.Text(0), person: r.Text(1), sealed: append([]byte(nil), r.Bytes(2)...), recovers: r.Int64(3) > 0})
 			return nil
 		}, waiting, now.UnixMilli(), batchSize)
 	}
@@ -364,7 +365,9 @@ func (q *queue) finish(ctx context.Context, done []pending) error {
 	}
 	p := q.people
 	now := p.now()
+	var gone revoked
 	err := p.deps.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		gone = nil
 		for i := range done {
 			x := &done[i]
 			n, err := tx.Exec(ctx, "UPDATE identity_activation SET state = $1, sealed = NULL, finished = $2 WHERE id = $3 AND state = $4", hashedd, now.UnixMilli(), x.id, waiting)
@@ -378,7 +381,12 @@ func (q *queue) finish(ctx context.Context, done []pending) error {
 				activated = CASE WHEN activated = 0 THEN $4 ELSE activated END WHERE id = $5`, x.phc, Invited, Active, now.UnixMilli(), x.person); err != nil {
 				return err
 			}
-			// Whoever knew the old password is signed out.
+			// Whoever knew the old password is signed out, here and in apps.
+			if x.recovers {
+				if err := p.revokeApps(ctx, tx, &gone, x.person); err != nil {
+					return err
+				}
+			}
 			if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE person = $1", x.person); err != nil {
 				return err
 			}
@@ -393,6 +401,7 @@ func (q *queue) finish(ctx context.Context, done []pending) error {
 		p.deps.Metrics.Activated(len(done))
 	}
 	p.deps.Sessions.forget()
+	gone.forget()
 	return err
 }
 

@@ -37,6 +37,12 @@ func (c counted) Activated(n int) { c <- n }
 // staff is the accounts as one process has them; hashed tells how many passwords it hashed.
 func (h *house) staff(hashed chan int) *people.People {
 	h.Helper()
+	return h.staffWith(hashed, func(context.Context, db.Tx, ...module.Event) error { return nil })
+}
+
+// staffWith is staff whose events go there.
+func (h *house) staffWith(hashed chan int, enqueue func(context.Context, db.Tx, ...module.Event) error) *people.People {
+	h.Helper()
 	pool := argon.New(argon.Options{Params: argon.Params{Memory: 64, Time: 1, Threads: 1}})
 	h.Cleanup(pool.Close)
 	p, err := people.New(people.Deps{
@@ -46,7 +52,7 @@ func (h *house) staff(hashed chan int) *people.People {
 			return []scope.Tenant{{ID: 2, Slug: "south"}, north}, nil
 		},
 		BaseURL: func() string { return "https://ward.example" },
-		Enqueue: func(context.Context, db.Tx, ...module.Event) error { return nil },
+		Enqueue: enqueue,
 	})
 	if err != nil {
 		h.Fatal(err)

@@ -45,7 +45,13 @@ type Audit interface {
 	Security(ctx context.Context, kind audit.Kind, detail string)
 }
 
-// Deps are what accounts work with; all are needed but Metrics and Proxies.
+// Apps are what people let apps do in their name.
+type Apps interface {
+	// RevokeAccountIn ends all that the person with the id let apps do, with the transaction; the caller calls forget after its commit.
+	RevokeAccountIn(ctx context.Context, tx db.Tx, personID string) (forget func(), err error)
+}
+
+// Deps are what accounts work with; all are needed but Apps, Metrics and Proxies.
 type Deps struct {
 	DB       *db.DB
 	Clock    clock.Clock
@@ -59,6 +65,7 @@ type Deps struct {
 	Mailer   Mailer
 	Enqueue  func(ctx context.Context, tx db.Tx, events ...module.Event) error
 	Audit    Audit
+	Apps     Apps                          // what people let apps do; nil: there are no apps
 	BaseURL  func() string                 // by which browsers come, without a closing slash
 	Entered  func() uint64                 // requests of people let in so far; nil: nobody else uses the machine
 	Share    float64                       // of one core's time that queued passwords may take while people work; 0 is 0.1

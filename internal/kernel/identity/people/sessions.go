@@ -200,10 +200,10 @@ func (s *Sessions) Begin(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if now := s.deps.Clock.Now(); twoFactors(methods) {
 		second = now
 	}
-	return s.replace(ctx, w, r, personID, s.deps.Clock.Now(), second, methods)
+	return s.replace(ctx, w, r, personID, id.New(), s.deps.Clock.Now(), second, methods)
 }
 
-// StepUp notes that the second factor was shown again, under a new cookie.
+// StepUp notes that the second factor was shown again, under a new cookie. The session stays the one that it was: what apps were let do in it goes on.
 func (s *Sessions) StepUp(ctx context.Context, w http.ResponseWriter, r *http.Request, old Session, method ...string) (err error) {
 	defer fault.Op(&err, "people.StepUp", old.ID)
 	methods := append([]string(nil), old.AMR...)
@@ -212,10 +212,10 @@ func (s *Sessions) StepUp(ctx context.Context, w http.ResponseWriter, r *http.Re
 			methods = append(methods, m)
 		}
 	}
-	return s.replace(ctx, w, r, old.account.ID, old.AuthTime, s.deps.Clock.Now(), methods)
+	return s.replace(ctx, w, r, old.account.ID, old.ID, old.AuthTime, s.deps.Clock.Now(), methods)
 }
 
-func (s *Sessions) replace(ctx context.Context, w http.ResponseWriter, r *http.Request, personID string, began, second time.Time, methods []string) error {
+func (s *Sessions) replace(ctx context.Context, w http.ResponseWriter, r *http.Request, personID, sessionID string, began, second time.Time, methods []string) error {
 	sc, _ := scope.From(ctx)
 	secret := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(secret))
@@ -246,8 +246,11 @@ func (s *Sessions) replace(ctx context.Context, w http.ResponseWriter, r *http.R
 				return err
 			}
 		}
+		if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE id = $1", sessionID); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "INSERT INTO identity_session (hash, id, person, created, seen, second_at, methods, agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-			hash[:], id.New(), personID, began.UnixMilli(), now.UnixMilli(), millis(second), strings.Join(methods, " "), agent); err != nil {
+			hash[:], sessionID, personID, began.UnixMilli(), now.UnixMilli(), millis(second), strings.Join(methods, " "), agent); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "UPDATE identity_person SET signed_in = $1 WHERE id = $2", now.UnixMilli(), personID)

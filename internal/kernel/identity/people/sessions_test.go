@@ -158,7 +158,11 @@ func TestSessions_GetNewCookiesWhereTrustGrows(t *testing.T) {
 		}
 		up := h.cookie(w)
 		h.signedIn(h.sessions, c, false, "the session before the second factor")
+		was := s.ID
 		s = h.signedIn(h.sessions, up, true, "the session with the second factor")
+		if s.ID != was {
+			h.Error("it is another session: what apps were let do in it would end")
+		}
 		if !s.FreshSecondFactor(time.Minute) || s.AuthTime.Equal(h.now.Now()) {
 			h.Errorf("%+v", s)
 		}

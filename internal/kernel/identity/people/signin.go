@@ -9,6 +9,7 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/base/id"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/tenancy"
@@ -244,7 +245,8 @@ func (p *People) second(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	return Done, err
 }
 
-// Recover mails a link to the address's person, if there is one who may sign in. The answer and its time do not tell.
+// Recover mails a link to the address's person, if there is one who may sign in. The answer and its time do not tell: an event is committed in any case,
+// and who it is for is found out when it is handled.
 func (p *People) Recover(ctx context.Context, r *http.Request, email string) (err error) {
 	defer fault.Op(&err, "people.Recover")
 	account := strings.ToLower(strings.TrimSpace(email))
@@ -259,15 +261,13 @@ func (p *People) Recover(ctx context.Context, r *http.Request, email string) (er
 		who, err := p.findAddress(ctx, tx, account)
 		switch {
 		case fault.Is(err, fault.CodeNotFound):
-			return nil
+			who.ID = id.New() // nobody's: the same is written, and whoever handles it finds nobody to write to
 		case err != nil:
 			return err
-		case who.State == Active:
-			return p.mailLater(ctx, tx, who.ID, recovery)
 		case who.State == Invited:
 			return p.mailLater(ctx, tx, who.ID, activation)
 		}
-		return nil
+		return p.mailLater(ctx, tx, who.ID, recovery)
 	})
 }
 
@@ -276,7 +276,7 @@ func (p *People) Noted(ctx context.Context, action audit.Action, s Session) erro
 	return p.deps.Audit.Record(ctx, audit.Event{Action: action, By: s.Principal(), Type: "Person", ID: s.account.ID})
 }
 
-// ChangePassword replaces the password of somebody who is signed in and gives the one they have, and ends their other sessions. It returns fault.Unauthenticated for a wrong
+// ChangePassword replaces the password of somebody who is signed in and gives the one they have, and ends their other sessions and what they let apps do. It returns fault.Unauthenticated for a wrong
 // one, and fault.Unprocessable for a new one that is too easy to guess.
 func (p *People) ChangePassword(ctx context.Context, r *http.Request, s Session, current, password string) (err error) {
 	defer fault.Op(&err, "people.ChangePassword", s.account.ID)
@@ -307,7 +307,13 @@ func (p *People) ChangePassword(ctx context.Context, r *http.Request, s Session,
 	if err != nil {
 		return err
 	}
+	var gone revoked
+	defer func() { gone.forget() }()
 	return p.change(ctx, who.ID, "password changed", func(ctx context.Context, tx db.Tx) (int64, error) {
+		gone = nil
+		if err := p.revokeApps(ctx, tx, &gone, who.ID); err != nil {
+			return 0, err
+		}
 		if _, err := tx.Exec(ctx, "DELETE FROM identity_session WHERE person = $1 AND id <> $2", who.ID, s.ID); err != nil {
 			return 0, err
 		}
