@@ -231,7 +231,7 @@ func TestShred_Backups(t *testing.T) {
 		if can := strings.Join(d.opened(restored, nil), " "); can != "key resource blob" {
 			t.Fatalf("while the tenant is there its backup gives %q", can)
 		}
-		bare := d.bare()
+		bare := bareBlobs(t, &d.config)
 		blobs := d.stored(bare)
 		d.destroy()
 		for name, content := range blobs {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -154,24 +153,7 @@ func (d *doomed) token(role string) string {
 // send asks a process of the tenant.
 func (d *doomed) send(a *app.App, token, method, path, body string) (int, string) {
 	d.t.Helper()
-	r, err := http.NewRequestWithContext(d.t.Context(), method, "http://"+a.Addr()+"/t/general/"+path, strings.NewReader(body))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/fhir+json")
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	return asked(d.t, a, "general", token, method, path, body)
 }
 
 func (d *doomed) must(token, method, path, body string) string {
@@ -321,22 +303,22 @@ func (d *doomed) keyless() {
 	}
 }
 
-// bare is the blob store as it is, with nothing opened.
-func (d *doomed) bare() blob.Driver {
-	d.t.Helper()
-	if d.two == nil {
-		b, err := file.Open(strings.TrimPrefix(d.config.BlobURL(), "file:"))
+// bareBlobs is the blob store as it is, with nothing opened.
+func bareBlobs(t *testing.T, c *app.Config) blob.Driver {
+	t.Helper()
+	if c.Embedded()[3] {
+		b, err := file.Open(strings.TrimPrefix(c.BlobURL(), "file:"))
 		if err != nil {
-			d.t.Fatal(err)
+			t.Fatal(err)
 		}
-		d.t.Cleanup(func() { _ = b.Close() })
+		t.Cleanup(func() { _ = b.Close() })
 		return b
 	}
-	b, err := s3.Open(d.config.Blob.URL, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3"})})
+	b, err := s3.Open(c.Blob.URL, s3.Deps{Guard: resilience.New(resilience.Config{Name: "s3"})})
 	if err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
-	d.t.Cleanup(b.Close)
+	t.Cleanup(b.Close)
 	return b
 }
 
@@ -523,7 +505,7 @@ func TestShred_Streams(t *testing.T) {
 func TestShred_Blobs(t *testing.T) {
 	t.Parallel()
 	eachDoomed(t, func(t *testing.T, d *doomed) {
-		bare := d.bare()
+		bare := bareBlobs(t, &d.config)
 		kept := d.stored(bare)
 		if len(kept) == 0 {
 			t.Fatal("there are no blobs")
