@@ -6,6 +6,7 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/records"
@@ -20,7 +21,9 @@ func (a *App) buildBooking() {
 // bookingAt is booking by a clock.
 func (a *App) bookingAt(now clock.Clock, senders map[string]reminder.Sender) *booking.Service {
 	return booking.New(booking.Deps{
-		DB: a.Backends.DB, Clock: now, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events, Audit: a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
+		DB: a.Backends.DB, Clock: now, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events,
+		Alarms: alarm.New(alarm.Deps{DB: a.Backends.DB, Clock: now, Events: a.Events, Records: bookingRecords{a.Records}}),
+		Audit:  a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
 		Senders: senders,
 	})
 }

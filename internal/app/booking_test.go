@@ -20,6 +20,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
@@ -134,9 +135,11 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.events = events.New(events.Deps{DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log})
+	c.events = events.New(events.Deps{
+		DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log, Alarms: alarm.Rows{Clock: clk, Wake: func(tn scope.Tenant) { c.booking.Wake(tn) }},
+	})
 	c.booking = booking.New(booking.Deps{
-		DB: d, Events: c.events, Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
+		DB: d, Events: c.events, Alarms: alarm.New(alarm.Deps{DB: d, Clock: clk, Events: c.events, Records: bookingRecords{c.records}}), Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
 		Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
 		Senders: map[string]reminder.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
 	})
@@ -146,6 +149,7 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	}{
 		{"records", func() error { return d.RegisterTenant("records", records.Migrations()) }},
 		{"booking", func() error { return d.RegisterTenant("booking", booking.Migrations()) }},
+		{"alarm", func() error { return d.RegisterTenant("alarm", alarm.Migrations()) }},
 		{"calendar", func() error { return d.RegisterTenant("calendar", events.Migrations()) }},
 		{"audit", func() error { return d.RegisterTenant("audit", log.Module().Migrations) }},
 	} {

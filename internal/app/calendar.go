@@ -15,6 +15,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/secret"
 	"ward/internal/domain/records"
@@ -27,7 +28,10 @@ import (
 // calendarEvents makes the events' service on top of the records.
 func (a *App) calendarEvents() *events.Service {
 	c := cohorts{records: a.Records, tenants: a.Tenants, cache: a.Backends.Cache, clock: a.clock, recent: map[asked]answered{}}
-	return events.New(events.Deps{DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible, Organization: c.organization})
+	return events.New(events.Deps{
+		DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible, Organization: c.organization,
+		Alarms: alarm.Rows{Clock: a.clock, Wake: func(t scope.Tenant) { a.Booking.Wake(t) }},
+	})
 }
 
 // calendarSecrets makes what calendar programs show in place of a sign-in.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/dav"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
@@ -35,6 +36,7 @@ func (a *App) modules() []module.Module {
 		a.Operators.Module(),       // who of those that run Ward a tenant let in
 		journal.Module(),           // where long work goes on
 		a.Records.Module(),         // clinical records: FHIR R4
+		alarm.Module(),             // when reminders of events are due
 		a.Events.Module(),          // calendars: events and their windows
 		dav.New(a.Events).Module(), // calendars for programs that speak CalDAV
 		a.Secrets.Module(),         // what such programs show in place of a sign-in, and feeds

@@ -4,6 +4,7 @@
 //   - booking: visits that are found, held, booked, moved and cancelled;
 //   - availability: the rules from which free times are computed, pure;
 //   - rule: what must hold before a visit is booked, pure;
+//   - alarm: when reminders of events are due, of every occurrence;
 //   - reminder: messages that go out once each, at their time;
 //   - part: the parts of FHIR resources that the others read.
 //

@@ -9,6 +9,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
 	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/kernel/audit"
@@ -37,6 +38,7 @@ type Deps struct {
 	Log     *slog.Logger
 	Records Records
 	Events  *events.Service // in whose windows visits appear
+	Alarms  *alarm.Service  // whose reminders the clockwork sends with its own; nil: none
 	Audit   Audit
 	Keys    Keys                                              // what bodies are sealed with
 	Tenants func(ctx context.Context) ([]scope.Tenant, error) // all of them, for work behind the scenes

@@ -145,8 +145,14 @@ func (b *Service) Turn(ctx context.Context) (next time.Time, err error) {
 	if err := b.passDue(ctx); err != nil {
 		return next, err
 	}
+	var alarms time.Time
+	if b.deps.Alarms != nil {
+		if alarms, err = b.deps.Alarms.Turn(ctx); err != nil {
+			return next, err
+		}
+	}
 	for more := true; more; {
-		if more, err = b.reminders.Send(ctx, b.message); err != nil {
+		if more, err = b.reminders.Send(ctx, b.compose); err != nil {
 			return next, err
 		}
 	}
@@ -156,8 +162,17 @@ func (b *Service) Turn(ctx context.Context) (next time.Time, err error) {
 	if err := b.forget(ctx); err != nil {
 		return next, err
 	}
-	return b.nextDue(ctx)
+	if err := b.reminders.Forget(ctx); err != nil {
+		return next, err
+	}
+	if next, err = b.nextDue(ctx); next.IsZero() || !alarms.IsZero() && alarms.Before(next) {
+		next = alarms
+	}
+	return next, err
 }
+
+// Wake has the tenant looked at soon: something of it became due by other ways than booking.
+func (b *Service) Wake(t scope.Tenant) { b.due.sooner(t, b.deps.Clock.Now()) }
 
 const overHolds = `SELECT id FROM calendar_booking WHERE state = 1 AND expires <= $1 ORDER BY expires LIMIT 200`
 

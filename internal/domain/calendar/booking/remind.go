@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ward/internal/base/fault"
+	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/part"
 	"ward/internal/domain/calendar/reminder"
 	"ward/internal/domain/calendar/rule"
@@ -19,6 +20,17 @@ func planReminders(r *reminder.Rows, b *booking, now int64) {
 		return
 	}
 	r.Plan(b.id, b.starts, zone, now)
+}
+
+// compose is what a reminder says, of a visit or of an event.
+func (b *Service) compose(ctx context.Context, d reminder.Due, now int64) (*reminder.Message, error) {
+	if alarm.Ours(d) {
+		if b.deps.Alarms == nil {
+			return nil, nil //nolint:nilnil // nobody is reminded of events
+		}
+		return b.deps.Alarms.Message(asSystem(ctx), d, now)
+	}
+	return b.message(ctx, d, now)
 }
 
 // message is what a reminder of a visit says; nil when there is nothing to say any more, or nobody to say it to.

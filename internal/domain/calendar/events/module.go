@@ -48,6 +48,8 @@ type Deps struct {
 	Clock clock.Clock
 	Audit Audit // nil: nothing is recorded
 
+	Alarms Alarms // nil: nobody is reminded of events
+
 	// Cohort gives the subscribers of a cohort that the caller may see: kind is group, panel, organization or search, value the id, the
 	// reference or the criteria. It gives at most one more than most.
 	Cohort func(ctx context.Context, kind, value string, most int) ([]string, error)

@@ -152,6 +152,11 @@ func (s *Service) write(ctx context.Context, tx db.Tx, e edit, w *writer) error 
 	if err := w.flush(ctx, tx); err != nil {
 		return err
 	}
+	if ids := w.reminded(); s.deps.Alarms != nil && len(ids) > 0 {
+		if err := s.deps.Alarms.Changed(ctx, tx, ids); err != nil {
+			return err
+		}
+	}
 	return s.announce(ctx, w, token)
 }
 

@@ -1,6 +1,7 @@
 package reminder
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -51,6 +52,7 @@ type Rows struct {
 }
 
 type row struct {
+	id      string // empty: a new one
 	channel string
 	due     int64
 }
@@ -66,11 +68,14 @@ func (r *Rows) Plan(subject string, starts int64, zone *ical.Zone, now int64) {
 }
 
 // Add plans one more.
-func (r *Rows) Add(subject, channel string, due int64) {
+func (r *Rows) Add(subject, channel string, due int64) { r.AddOnce("", subject, channel, due) }
+
+// AddOnce plans one more, unless one with the id is or was there.
+func (r *Rows) AddOnce(id, subject, channel string, due int64) {
 	if r.rows == nil {
 		r.rows = map[string][]row{}
 	}
-	r.rows[subject] = append(r.rows[subject], row{channel, due})
+	r.rows[subject] = append(r.rows[subject], row{id, channel, due})
 }
 
 // Forget drops what was planned of a subject.
@@ -103,7 +108,7 @@ func (r *Rows) Write(ctx context.Context, tx db.Tx, withdrawn []string) error {
 	var dues []int64
 	for subject, rows := range r.rows {
 		for _, row := range rows {
-			ids, subjects, channels, dues = append(ids, id.New()), append(subjects, subject), append(channels, row.channel), append(dues, row.due)
+			ids, subjects, channels, dues = append(ids, cmp.Or(row.id, id.New())), append(subjects, subject), append(channels, row.channel), append(dues, row.due)
 		}
 	}
 	if len(ids) == 0 {
@@ -113,7 +118,7 @@ func (r *Rows) Write(ctx context.Context, tx db.Tx, withdrawn []string) error {
 	for i := range states {
 		states[i] = int32(stateDue)
 	}
-	_, err := tx.Insert(ctx, "calendar_reminder", db.Col("id", ids), db.Col("booking", subjects), db.Col("channel", channels), db.Col("due", dues),
+	_, err := tx.InsertNew(ctx, "calendar_reminder", db.Col("id", ids), db.Col("booking", subjects), db.Col("channel", channels), db.Col("due", dues),
 		db.Col("state", states), db.Col("lease", zeros), db.Col("attempts", none))
 	return err
 }

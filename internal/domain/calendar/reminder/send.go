@@ -3,6 +3,7 @@ package reminder
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
@@ -38,14 +39,14 @@ type Due struct {
 }
 
 const (
-	batch    = 100
-	lease    = 120 // seconds in which a message is sent or given back
+	batch    = 25
+	lease    = 30 // seconds in which a message is sent or given back
 	attempts = 5
 )
 
 // takeDue marks due reminders as being sent, for this process alone. Those of a process that died come again after their lease.
 const takeDue = `UPDATE calendar_reminder SET state = 2, lease = $1, attempts = attempts + 1 WHERE id IN (
-	SELECT id FROM calendar_reminder WHERE state = 1 AND due <= $2 OR state = 2 AND lease <= $2 ORDER BY due LIMIT 100`
+	SELECT id FROM calendar_reminder WHERE state = 1 AND due <= $2 OR state = 2 AND lease <= $2 ORDER BY due LIMIT 25`
 
 // Send sends some of the reminders that are due, and says whether there may be more. compose gives what a reminder says; nil when there is nothing to
 // say any more, or nobody to say it to.
@@ -77,13 +78,12 @@ const settle = `UPDATE calendar_reminder SET state = $1, due = $2 WHERE id = $3 
 // settle sends a reminder and notes what came of it.
 func (q *Queue) settle(ctx context.Context, d Due, m *Message, err error, now int64) error {
 	outcome, due := stateSent, now
-	sender := q.Senders[d.Channel]
 	switch {
 	case err != nil:
-	case m == nil || sender == nil:
+	case m == nil || q.Senders[m.Channel] == nil:
 		outcome = stateWithdrawn
 	default:
-		err = sender.Send(ctx, *m)
+		err = q.Senders[m.Channel].Send(ctx, *m)
 	}
 	if err != nil {
 		q.Log.WarnContext(ctx, "a reminder was not sent", slog.String("reminder", d.ID), slog.String("channel", d.Channel), slog.Any("error", err))
@@ -94,6 +94,33 @@ func (q *Queue) settle(ctx context.Context, d Due, m *Message, err error, now in
 	}
 	return q.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		_, err := tx.Exec(ctx, settle, int64(outcome), due, d.ID)
+		return err
+	})
+}
+
+const (
+	anyOld  = `SELECT 1 FROM calendar_reminder WHERE state IN (3, 4, 5) AND due < $1 LIMIT 1`
+	dropOld = `DELETE FROM calendar_reminder WHERE state IN (3, 4, 5) AND due < $1`
+	// keptFor is how long it is kept what became of a reminder.
+	keptFor = 35 * 24 * time.Hour
+)
+
+// Forget removes reminders that were settled long ago.
+func (q *Queue) Forget(ctx context.Context) error {
+	before := q.Clock.Now().Add(-keptFor).Unix()
+	some := false
+	err := q.DB.Read(ctx, func(ctx context.Context, r db.Querier) error {
+		some = false
+		return r.Query(ctx, anyOld, func(db.Row) error {
+			some = true
+			return nil
+		}, before)
+	})
+	if err != nil || !some {
+		return err
+	}
+	return q.DB.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		_, err := tx.Exec(ctx, dropOld, before)
 		return err
 	})
 }
