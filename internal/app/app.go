@@ -9,6 +9,7 @@ import (
 
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
+	"ward/internal/base/proxies"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/events"
@@ -186,7 +187,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	h := a.Config.HTTP
 	get, protocols := a.certificates()
-	behind, err := a.proxies()
+	behind, err := proxies.Parse(h.Proxies)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ward/internal/base/fault"
+	"ward/internal/base/proxies"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/observe"
 )
@@ -44,6 +45,9 @@ func (c *Config) Check() error {
 		if n.value < 1 {
 			return fault.Invalid("the setting %s is %d: it must be 1 or more", n.key, n.value)
 		}
+	}
+	if _, err := proxies.Parse(c.HTTP.Proxies); err != nil {
+		return fault.Invalid("the setting http.proxies: %s", fault.Message(err))
 	}
 	if _, err := observe.ParseLevel(c.Log.Level); err != nil {
 		return fault.Invalid("the setting log.level: %s", fault.Message(err))

@@ -57,6 +57,7 @@ type DBConfig struct {
 	OwnerURL    string        `default:"" help:"PostgreSQL as the role that owns the tables and migrates; empty is db.url." unit:"URL" secret:"url"`
 	Migrate     bool          `default:"false" help:"Migrate PostgreSQL at start; embedded databases always are."`
 	Connections int           `default:"0" help:"PostgreSQL connections of this process; 0 chooses by CPUs." unit:"connections"`
+	Homes       string        `default:"" help:"Where operators may put tenants over HTTP: postgres://HOST:PORT or sqlite:FOLDER, several joined by commas; the command line may anywhere." unit:"URLs"`
 	OpenFiles   int           `default:"1200" help:"SQLite databases open at once; a small one takes about 0.4 MB of memory." unit:"files"`
 	Mapped      Size          `default:"0" help:"Part of each SQLite database that is mapped into memory, per connection; it counts as memory of the process." unit:"bytes"`
 	MaxFile     Size          `default:"0" help:"Size that no SQLite database passes; 0 has no limit." unit:"bytes"`

@@ -85,7 +85,7 @@ func (a *App) Desk() Desk { return &localDesk{a} }
 type localDesk struct{ app *App }
 
 func (d *localDesk) CreateTenant(ctx context.Context, slug, name string, s tenancy.Settings) (tenancy.Tenant, error) {
-	return d.app.Tenants.Create(ctx, slug, name, s)
+	return d.app.Tiers.Create(ctx, slug, tenancy.Terms{Name: name, Settings: s})
 }
 
 func (d *localDesk) ListTenants(ctx context.Context) ([]tenancy.Tenant, error) {
@@ -93,17 +93,11 @@ func (d *localDesk) ListTenants(ctx context.Context) ([]tenancy.Tenant, error) {
 }
 
 func (d *localDesk) SetTenantStatus(ctx context.Context, slug, status string) error {
-	if err := d.app.Tenants.SetStatus(ctx, slug, status); err != nil {
-		return err
-	}
-	return d.noted(ctx, slug, audit.Event{Action: audit.Setting, Type: "tenant", Detail: "status " + status})
+	return d.app.Tiers.SetStatus(ctx, slug, status)
 }
 
 func (d *localDesk) SetTenantSettings(ctx context.Context, slug string, s tenancy.Settings) error {
-	if err := d.app.Tenants.SetSettings(ctx, slug, s); err != nil {
-		return err
-	}
-	return d.noted(ctx, slug, audit.Event{Action: audit.Setting, Type: "tenant", Detail: "settings"})
+	return d.app.Tiers.SetSettings(ctx, slug, s)
 }
 
 func (d *localDesk) tenant(ctx context.Context, slug string) (scope.Tenant, error) {

@@ -44,7 +44,7 @@ func (d *localDesk) PlanMove(ctx context.Context, slug string, to tiers.Place) (
 }
 
 func (d *localDesk) SetCell(ctx context.Context, c tenancy.Cell) error {
-	return d.app.Tenants.SetCell(ctx, c)
+	return d.app.Tiers.SetCell(ctx, c)
 }
 
 func (d *localDesk) ListCells(ctx context.Context) ([]tenancy.Cell, error) {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/dav"
 	"ward/internal/domain/records"
@@ -59,7 +60,11 @@ func (a *App) build() (err error) {
 	a.Tiers = tiers.New(tiers.Deps{
 		Directory: a.Tenants, Router: b.Router, DB: b.DB, Blobs: b.Blobs, Keys: b.Seal, Clock: a.clock, Log: a.log, Version: a.options.Version,
 		Alone:    a.Config.Embedded()[0],
-		LeaveOut: identity.OwnTables(),
+		LeaveOut: identity.OwnTables(), Audit: a.Audit, Homes: a.Config.mayHome,
+		Consent: func(ctx context.Context, t scope.Tenant, grant string) (string, error) {
+			g, err := a.Operators.Consent(ctx, t, grant)
+			return g.By, err
+		},
 		Settle: func(ctx context.Context) error {
 			if err := a.People.Settle(ctx); err != nil {
 				return err

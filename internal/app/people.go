@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"ward/internal/backend/db"
-	"ward/internal/base/fault"
 	"ward/internal/base/proxies"
 	"ward/internal/kernel/identity/argon"
 	"ward/internal/kernel/identity/people"
@@ -24,7 +23,7 @@ func (a *App) buildPeople() (err error) {
 	if err != nil {
 		return err
 	}
-	behind, err := a.proxies()
+	behind, err := proxies.Parse(a.Config.HTTP.Proxies)
 	if err != nil {
 		return err
 	}
@@ -81,15 +80,6 @@ func (a *App) mailer() (people.Mailer, error) {
 		return people.Folder{Dir: filepath.Join(a.Config.Data, "mail"), From: a.Config.Mail.From, Clock: a.clock}, nil
 	}
 	return people.NewSMTP(a.Config.Mail.URL, a.Config.Mail.From, a.clock, nil)
-}
-
-// proxies are those whose X-Forwarded-For is believed.
-func (a *App) proxies() (proxies.List, error) {
-	list, err := proxies.Parse(a.Config.HTTP.Proxies)
-	if err != nil {
-		return nil, fault.Invalid("the setting http.proxies: %v", err)
-	}
-	return list, nil
 }
 
 // sessionLimits are how long sessions of the scope's tenant last.

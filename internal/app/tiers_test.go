@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ import (
 	"ward/internal/base/scope"
 	"ward/internal/base/testenv"
 	"ward/internal/kernel/access"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/kernel/tiers"
 	"ward/internal/kernel/transfer"
@@ -822,7 +824,9 @@ func TestCell_RefersWithoutTouchingTheData(t *testing.T) {
 // TestAdmin_Tenants drives the operators' routes.
 func TestAdmin_Tenants(t *testing.T) {
 	t.Parallel()
-	a := started(t, embedded(t))
+	folder, c := t.TempDir(), embedded(t)
+	c.DB.Homes = "sqlite:" + folder
+	a := started(t, c)
 	operator, _, err := a.Tokens.Create(t.Context(), scope.Tenant{}, access.Operator, "", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -856,7 +860,9 @@ func TestAdmin_Tenants(t *testing.T) {
 	if status, _, text := send("POST", "/admin/tenants", `{"slug":"st-marys","nme":"x"}`); status != 400 {
 		t.Error(status, string(text))
 	}
-	folder := t.TempDir()
+	if status, _, text := send("POST", "/admin/tenants/st-marys/move", `{"database":"sqlite:`+t.TempDir()+`"}`); status != 403 || !strings.Contains(string(text), "db.homes") {
+		t.Error(status, string(text))
+	}
 	if status, v, _ := send("POST", "/admin/tenants/st-marys/move", `{"database":"sqlite:`+folder+`","dryRun":true}`); status != 200 || v["rows"] == nil {
 		t.Error(status, v)
 	}
@@ -876,7 +882,19 @@ func TestAdmin_Tenants(t *testing.T) {
 			break
 		}
 	}
-	status, _, archive := send("POST", "/admin/tenants/st-marys/export", `{"passphrase":"correct horse"}`)
+	if status, _, _ := send("POST", "/admin/tenants/st-marys/export", `{"passphrase":"correct horse"}`); status != 403 {
+		t.Errorf("an archive without the tenant's leave: %d", status)
+	}
+	mary, err := a.Tenants.Find(t.Context(), "st-marys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofMary := scope.WithTenant(t.Context(), mary)
+	grant, err := a.Operators.Give(ofMary, "", "moving house", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, archive := send("POST", "/admin/tenants/st-marys/export", `{"passphrase":"correct horse","grant":"`+grant.ID+`"}`)
 	if status != 200 || len(archive) == 0 {
 		t.Fatal(status)
 	}
@@ -904,6 +922,42 @@ func TestAdmin_Tenants(t *testing.T) {
 	}
 	if status, _, text := send("GET", "/admin/tenants", ""); status != 200 || bytes.Count(text, []byte(`"slug"`)) != 2 {
 		t.Error(status, string(text))
+	}
+	// Both the tenant and the installation have it on record, under the operator's name.
+	recorded := func(ctx context.Context, q audit.Query) (all []string) {
+		page, err := a.Audit.Find(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Entries {
+			all = append(all, strings.TrimSpace(e.Action.String()+" "+e.Event.ID+" "+e.Detail+" "+e.By.Role))
+		}
+		slices.Sort(all)
+		return all
+	}
+	copied, err := a.Tenants.Find(t.Context(), "copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		ctx  context.Context
+		want []string
+	}{
+		{ofMary, []string{"export  archive operator", "setting  created operator", "setting  move to another database operator"}},
+		{scope.WithTenant(t.Context(), copied), []string{
+			"delete   operator", "export  archive operator", "import  archive operator", "setting  created operator", "setting  move to another database operator", "setting  restored operator",
+			"setting  status active operator", "setting  status suspended operator",
+		}},
+		{scope.WithSystem(t.Context()), []string{
+			"delete copy  operator", "export st-marys archive operator", "import copy archive operator",
+			"security  denied POST /admin/tenants/{slug}/export operator", "security  denied POST /admin/tenants/{slug}/move operator", "setting copy restored operator", "setting copy status active operator",
+			"setting copy status suspended operator", "setting eu1 cell operator", "setting st-marys created operator", "setting st-marys move to another database operator",
+		}},
+	} {
+		got := slices.DeleteFunc(recorded(row.ctx, audit.Query{Count: 100}), func(e string) bool { return !strings.HasSuffix(e, " operator") })
+		if !slices.Equal(got, row.want) {
+			t.Errorf("on record are %q, not %q", got, row.want)
+		}
 	}
 	for _, path := range []string{"/admin/tenants", "/admin/cells"} {
 		if status, _ := do(t, "http://"+a.Addr()+path, ""); status != 401 {

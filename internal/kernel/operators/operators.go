@@ -173,6 +173,31 @@ func (a *Access) Revoke(ctx context.Context, grantID string) (err error) {
 	return err
 }
 
+// Consent gives the grant by which the operator in ctx may take the records of a tenant away.
+//
+// Errors: Denied when there is no grant for this operator that counts, without saying why.
+func (a *Access) Consent(ctx context.Context, tenant scope.Tenant, grantID string) (g Grant, err error) {
+	defer fault.Op(&err, "operators.Consent", grantID)
+	s, _ := scope.From(ctx)
+	err = a.deps.DB.Read(scope.With(ctx, scope.Scope{Tenant: tenant, Principal: s.Principal}), func(ctx context.Context, q db.Querier) (err error) {
+		g, err = granted(ctx, q, grantID, s.Principal.ID, a.deps.Clock.Now())
+		return err
+	})
+	return g, err
+}
+
+// granted is the grant if it counts for the operator at the time.
+func granted(ctx context.Context, q db.Querier, grantID, operator string, now time.Time) (Grant, error) {
+	found, err := grants(ctx, q, "WHERE id = $1", grantID)
+	if err != nil {
+		return Grant{}, err
+	}
+	if len(found) == 0 || !found[0].good(now) || found[0].Operator != "" && found[0].Operator != operator {
+		return Grant{}, fault.Denied("this tenant has not let you in")
+	}
+	return found[0], nil
+}
+
 // Enter exchanges a grant for a token of the tenant. The principal in ctx is the operator. The token is returned this once.
 //
 // Errors: Denied when there is no grant for this operator that counts, without saying why; NotFound for a tenant that is not there.
@@ -191,14 +216,9 @@ func (a *Access) Enter(ctx context.Context, slug, grantID string) (token string,
 	token = identity.Mint(TokenPrefix, tenant.Slug)
 	hash := sha256.Sum256([]byte(token))
 	err = a.deps.DB.Write(inside, func(ctx context.Context, tx db.Tx) error {
-		found, err := grants(ctx, tx, "WHERE id = $1", grantID)
-		if err != nil {
+		if g, err = granted(ctx, tx, grantID, s.Principal.ID, now); err != nil {
 			return err
 		}
-		if len(found) == 0 || !found[0].good(now) || found[0].Operator != "" && found[0].Operator != s.Principal.ID {
-			return fault.Denied("this tenant has not let you in")
-		}
-		g = found[0]
 		if _, err := tx.Insert(ctx, "operators_token", db.Col("hash", [][]byte{hash[:]}), db.Col("grant_id", []string{g.ID}), db.Col("operator", []string{s.Principal.ID})); err != nil {
 			return err
 		}

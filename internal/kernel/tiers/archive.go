@@ -19,6 +19,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/kernel/transfer"
@@ -171,6 +172,9 @@ func (a *archiver) stream(e Entry, r io.Reader, size int64) error {
 
 const packSize = 4 << 20
 
+// mostPack bounds the part of an archive that is read into memory: a pack and one batch of rows more.
+const mostPack = 256 << 20
+
 // Export writes the tenant's archive: all its rows as one moment has them, and its blobs. progress may be nil.
 func (s *Service) Export(ctx context.Context, slug string, w io.Writer, to []age.Recipient, progress func(Progress)) (m Manifest, err error) {
 	defer fault.Op(&err, "tiers.Export", slug)
@@ -183,6 +187,9 @@ func (s *Service) Export(ctx context.Context, slug string, w io.Writer, to []age
 	}
 	if progress == nil {
 		progress = func(Progress) {}
+	}
+	if err := s.note(ctx, t.Tenant, audit.Event{Action: audit.Export, Detail: "archive"}); err != nil {
+		return m, err
 	}
 	ctx = within(ctx, t.Tenant)
 	if s.deps.Settle != nil {
@@ -353,7 +360,7 @@ func (s *Service) Import(ctx context.Context, archive io.ReadSeeker, by []age.Id
 		return tenancy.Tenant{}, m, errors.Join(err, undo)
 	}
 	t.Status, t.Due = tenancy.Active, time.Time{}
-	return t, m, nil
+	return t, m, s.note(ctx, t.Tenant, audit.Event{Action: audit.Import, Detail: "archive", Count: m.Rows()})
 }
 
 // importMost is the longest import: a tenant that is not whole by then is destroyed.
@@ -497,6 +504,9 @@ func (s *Service) fill(ctx context.Context, archive io.ReadSeeker, by []age.Iden
 			t := tables[table]
 			if t == nil {
 				return damaged("it has rows of a table that its head does not name")
+			}
+			if size > mostPack {
+				return damaged("%s has %d MB, and rows come in packs of a few", name, size>>20)
 			}
 			text, err := io.ReadAll(r)
 			if err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/tenancy"
 )
 
@@ -19,6 +21,9 @@ func (s *Service) Delete(ctx context.Context, slug string, grace time.Duration) 
 	}
 	if grace == 0 {
 		grace = s.deps.Grace
+	}
+	if err := s.noteOf(ctx, slug, audit.Event{Action: audit.Delete}); err != nil {
+		return due, err
 	}
 	err = s.deps.Directory.Change(ctx, slug, func(t *tenancy.Tenant) error {
 		switch {
@@ -37,7 +42,7 @@ func (s *Service) Delete(ctx context.Context, slug string, grace time.Duration) 
 // Restore brings a deleted tenant back, until it is destroyed. It returns fault.Conflict for one that is not deleted.
 func (s *Service) Restore(ctx context.Context, slug string) (err error) {
 	defer fault.Op(&err, "tiers.Restore", slug)
-	return s.deps.Directory.Change(ctx, slug, func(t *tenancy.Tenant) error {
+	err = s.deps.Directory.Change(ctx, slug, func(t *tenancy.Tenant) error {
 		if t.Status != tenancy.Deleting {
 			return fault.Conflict("the tenant %s is not deleted", slug)
 		}
@@ -47,6 +52,10 @@ func (s *Service) Restore(ctx context.Context, slug string) (err error) {
 		t.Status, t.Due = tenancy.Active, time.Time{}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.noteOf(ctx, slug, audit.Event{Action: audit.Setting, Detail: "restored"})
 }
 
 // Destroy removes what a deleted tenant has left, its key first: from then on nothing of it can be read, wherever a copy is. It may be called again when it failed. It
@@ -98,6 +107,9 @@ func (s *Service) Destroy(ctx context.Context, slug string) (err error) {
 		t.Settings, t.Home, t.Plan, t.Limits, t.KMS, t.Due = tenancy.Settings{}, "", "", nil, "", time.Time{}
 		return nil
 	})
+	if err == nil && s.deps.Audit != nil {
+		err = s.deps.Audit.Record(scope.WithSystem(ctx), audit.Event{Action: audit.Delete, Type: "tenant", ID: slug, Detail: "destroyed"})
+	}
 	if err == nil {
 		s.deps.Log.InfoContext(ctx, "a tenant was destroyed", slog.Int("number", int(t.ID)))
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ward/internal/base/fault"
+	"ward/internal/base/scope"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/module"
 	"ward/internal/kernel/tenancy"
@@ -154,6 +155,9 @@ func (s *Service) handleCreate(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if err := s.home(terms.Home); err != nil {
+		return err
+	}
 	t, err := s.Create(r.Context(), in.Slug, terms)
 	if err != nil {
 		return err
@@ -176,7 +180,7 @@ func (s *Service) shown(w http.ResponseWriter, r *http.Request, status int) erro
 
 func (s *Service) handleStatus(status string) func(w http.ResponseWriter, r *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.deps.Directory.SetStatus(r.Context(), r.PathValue("slug"), status); err != nil {
+		if err := s.SetStatus(r.Context(), r.PathValue("slug"), status); err != nil {
 			return err
 		}
 		return s.shown(w, r, http.StatusOK)
@@ -214,6 +218,9 @@ func (s *Service) handleMove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	slug, to := r.PathValue("slug"), Place{Tier: in.Tier, Home: in.Database}
+	if err := s.home(to.Home); err != nil {
+		return err
+	}
 	plan, err := s.Plan(r.Context(), slug, to)
 	if err != nil {
 		return err
@@ -232,10 +239,20 @@ func (s *Service) handleMove(w http.ResponseWriter, r *http.Request) error {
 	return s.shown(w, r, http.StatusAccepted)
 }
 
+// home refuses databases that operators may not name over HTTP.
+func (s *Service) home(home string) error {
+	if home == "" || s.deps.Homes == nil {
+		return nil
+	}
+	return s.deps.Homes(home)
+}
+
+// handleExport gives the archive to an operator whom the tenant has let in: whoever runs Ward sees no records by that.
 func (s *Service) handleExport(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Recipients []string `json:"recipients"`
 		Passphrase string   `json:"passphrase"`
+		Grant      string   `json:"grant"` // the tenant's leave
 	}
 	if err := asked(r, &in); err != nil {
 		return err
@@ -245,12 +262,19 @@ func (s *Service) handleExport(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	slug := r.PathValue("slug")
-	if _, err := s.deps.Directory.Get(r.Context(), slug); err != nil {
+	t, err := s.deps.Directory.Get(r.Context(), slug)
+	if err != nil {
 		return err
 	}
+	ctx := r.Context()
+	sc, _ := scope.From(ctx)
+	if sc.Principal.OnBehalfOf, err = s.deps.Consent(ctx, t.Tenant, in.Grant); err != nil {
+		return err
+	}
+	ctx = scope.With(ctx, sc)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+slug+`.ward.age"`)
-	_, err = s.Export(r.Context(), slug, w, to, nil) // a failure cuts the answer off, and the archive has no manifest
+	_, err = s.Export(ctx, slug, w, to, nil) // a failure cuts the answer off, and the archive has no manifest
 	return err
 }
 
@@ -303,7 +327,7 @@ func (s *Service) handleSetCell(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in.Name = r.PathValue("name")
-	if err := s.deps.Directory.SetCell(r.Context(), tenancy.Cell(in)); err != nil {
+	if err := s.SetCell(r.Context(), tenancy.Cell(in)); err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, in)

@@ -10,6 +10,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/id"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/kernel/transfer"
 )
@@ -125,6 +126,9 @@ func (s *Service) Move(ctx context.Context, slug string, to Place, progress func
 	began := s.deps.Clock.Now()
 	if progress == nil {
 		progress = func(Progress) {}
+	}
+	if err := s.noteOf(ctx, slug, audit.Event{Action: audit.Setting, Detail: "move to another database"}); err != nil {
+		return r, err
 	}
 	m := &mover{Service: s, slug: slug, to: to, id: id.New(), progress: progress}
 	if err := m.begin(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"ward/internal/base/clock"
 	"ward/internal/base/fault"
 	"ward/internal/base/scope"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/kernel/transfer"
@@ -41,6 +42,12 @@ type Deps struct {
 	// say nothing of it.
 	AuditKey []byte
 	Inherit  func(ctx context.Context, key []byte) error
+	// Audit is where acts are recorded; nil records nothing.
+	Audit Audit
+	// Consent says by whose leave the caller may take a tenant's data away over HTTP: the id of who gave the grant. It returns fault.Denied without one.
+	Consent func(ctx context.Context, t scope.Tenant, grant string) (by string, err error)
+	// Homes says whether operators may name a database over HTTP: one elsewhere would be a way out. It returns fault.Denied for others.
+	Homes func(home string) error
 	// Shred are further seams that forget a tenant, after its keys were destroyed; the scope in ctx is the tenant's.
 	Shred []func(ctx context.Context, t scope.Tenant) error
 }
@@ -138,5 +145,34 @@ func (s *Service) Create(ctx context.Context, slug string, terms tenancy.Terms) 
 		}
 		done()
 	}
-	return s.deps.Directory.Add(ctx, slug, terms)
+	t, err := s.deps.Directory.Add(ctx, slug, terms)
+	if err == nil && !s.deps.Directory.Away(t) {
+		err = s.note(ctx, t.Tenant, audit.Event{Action: audit.Setting, Detail: "created"})
+	}
+	return t, err
+}
+
+// SetStatus makes a tenant active or suspended. Errors are those of [tenancy.Directory.SetStatus].
+func (s *Service) SetStatus(ctx context.Context, slug, status string) error {
+	if err := s.deps.Directory.SetStatus(ctx, slug, status); err != nil {
+		return err
+	}
+	return s.noteOf(ctx, slug, audit.Event{Action: audit.Setting, Detail: "status " + status})
+}
+
+// SetCell adds a cell or changes it. Errors are those of [tenancy.Directory.SetCell].
+func (s *Service) SetCell(ctx context.Context, c tenancy.Cell) error {
+	if err := s.deps.Directory.SetCell(ctx, c); err != nil || s.deps.Audit == nil {
+		return err
+	}
+	sc, _ := scope.From(ctx)
+	return s.deps.Audit.Record(scope.WithSystem(ctx), audit.Event{Action: audit.Setting, Type: "cell", ID: c.Name, Detail: "cell", By: sc.Principal})
+}
+
+// SetSettings replaces a tenant's settings. Errors are those of [tenancy.Directory.SetSettings].
+func (s *Service) SetSettings(ctx context.Context, slug string, settings tenancy.Settings) error {
+	if err := s.deps.Directory.SetSettings(ctx, slug, settings); err != nil {
+		return err
+	}
+	return s.noteOf(ctx, slug, audit.Event{Action: audit.Setting, Detail: "settings"})
 }
