@@ -43,6 +43,10 @@ type Options struct {
 	// compute them.
 	HashCommand []string
 
+	// Unrecorded keeps what is done with records out of the audit log, to measure what the log costs: a test's own process can say so, no setting
+	// of the program's can, and it is logged as an error.
+	Unrecorded bool
+
 	// Prepare is called by Run before requests are taken, and Ready when they are. Both may be nil.
 	Prepare, Ready func(ctx context.Context, a *App) error
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"ward/internal/base/scope"
+	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
 	"ward/internal/format/fhir/spec"
 	"ward/internal/kernel/audit"
@@ -19,6 +20,15 @@ func (a *App) buildAudit() (err error) {
 		Parameter: func(name string) bool { return names[name] },
 	})
 	return err
+}
+
+// recorder is where the records say what is done with them.
+func (a *App) recorder() records.Audit {
+	if a.options.Unrecorded {
+		a.log.Error("NOTHING THAT IS DONE WITH RECORDS IS RECORDED (Options.Unrecorded): this is for measurements only")
+		return nil
+	}
+	return a.Audit
 }
 
 // parameterNames are the names of FHIR R4's search parameters. Others, which a client made up, may hold anything.

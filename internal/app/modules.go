@@ -97,7 +97,7 @@ func (a *App) build() (err error) {
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
-		Tenants: a.allTenants, Audit: a.Audit, Opened: a.Glass.Opened,
+		Tenants: a.allTenants, Audit: a.recorder(), Opened: a.Glass.Opened,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// TestMain is also the bare server's process: LimitHTTP starts this program again.
+// TestMain is also the bare server's process, and that of a Ward: LimitHTTP and BenchmarkPair start this program again.
 func TestMain(m *testing.M) {
 	if slices.Equal(os.Args[1:], []string{"load", "limit-http"}) {
 		body, err := io.ReadAll(os.Stdin)
@@ -27,6 +27,13 @@ func TestMain(m *testing.M) {
 			err = ServeBytes(context.Background(), body, os.Stdout)
 		}
 		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) == 3 && os.Args[1] == pairProcess {
+		if err := servePair(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
