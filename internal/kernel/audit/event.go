@@ -62,8 +62,6 @@ type Event struct {
 	Detail   string          // a word of ours, at most 100 bytes; never what a client sent
 
 	Emergency bool // it was possible because the patient was opened in an emergency
-
-	sealed bool // values are commitments
 }
 
 // Kind is what an attack tried, or what looked like one. It is the first word of a security event's detail.

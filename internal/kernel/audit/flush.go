@@ -28,7 +28,7 @@ func (t *trail) flush(ctx context.Context) (err error) {
 			return nil
 		}
 		since := t.since
-		t.waiting, t.covered, t.usual = nil, t.covered[len(groups):], min(len(events), mostInGroup)
+		t.waiting, t.waits, t.covered = nil, 0, t.covered[len(groups):]
 		t.since = t.log.deps.Clock.Now()
 		t.mu.Unlock()
 		err := t.save(scope.With(ctx, t.scope), events, groups)
@@ -38,9 +38,13 @@ func (t *trail) flush(ctx context.Context) (err error) {
 		if err != nil {
 			t.mu.Lock()
 			t.waiting, t.covered, t.since = append(events, t.waiting...), append(groups, t.covered...), since
+			for _, b := range events {
+				t.waits += b.n
+			}
 			t.mu.Unlock()
 			return err
 		}
+		t.log.batches.give(events)
 		if !more {
 			return nil
 		}
@@ -51,7 +55,7 @@ func (t *trail) flush(ctx context.Context) (err error) {
 const saveTimeout = 30 * time.Second
 
 // save writes the events and the link over them and the groups, in one transaction.
-func (t *trail) save(ctx context.Context, events []Event, groups []covered) (err error) {
+func (t *trail) save(ctx context.Context, events []*batch, groups []covered) (err error) {
 	defer fault.Op(&err, "audit.save")
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()

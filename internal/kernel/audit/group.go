@@ -54,7 +54,7 @@ func (g *group) fill(key *seal.Key, plain []byte) {
 
 // events opens the body.
 //
-// Errors: Internal for one that does not open or no encodeGroup made.
+// Errors: Internal for one that does not open or that no batch made.
 func (g *group) events(key *seal.Key) ([]Event, error) {
 	body := g.body
 	if len(body) > 0 && (body[0] == seal.Sealed || body[0] == seal.Clear) {
@@ -69,29 +69,15 @@ func (g *group) events(key *seal.Key) ([]Event, error) {
 	return decodeGroup(g.at, body)
 }
 
-// The body of a group, before it is sealed, is 1 byte format; a table of texts; then the events, which refer to the texts by their number. Numbers are varints. Text 0 is
-// the empty one. A text is its length, doubled, and its bytes; a UUID is the odd length 33 and 16 bytes.
-const groupFormat = 1
+// The body of a group, before it is sealed, is 1 byte format; how many milliseconds after the group's time the events' count from; a table of texts; then the
+// events, which refer to the texts by their number. Numbers are varints. Text 0 is the empty one. A text is its length, doubled, and its bytes; a UUID is the odd
+// length 33 and 16 bytes. In format 1 the events' times count from the group's.
+const (
+	formerFormat = 1
+	groupFormat  = 2
+)
 
 const uuidMark = 33
-
-type texts struct {
-	known map[string]uint64
-	list  []string
-}
-
-func (t *texts) number(s string) uint64 {
-	if s == "" {
-		return 0
-	}
-	n, ok := t.known[s]
-	if !ok {
-		t.list = append(t.list, s)
-		n = uint64(len(t.list))
-		t.known[s] = n
-	}
-	return n
-}
 
 func appendText(b []byte, s string) []byte {
 	if len(s) == 36 {
@@ -100,43 +86,6 @@ func appendText(b []byte, s string) []byte {
 		}
 	}
 	return append(binary.AppendUvarint(b, uint64(len(s))<<1), s...)
-}
-
-// encodeGroup is the body of a group that is recorded at the millisecond.
-func encodeGroup(at int64, events []Event) []byte {
-	t := texts{known: make(map[string]uint64, 8*len(events))}
-	b := make([]byte, 0, 48*len(events))
-	for i := range events {
-		e := &events[i]
-		b = binary.AppendVarint(b, e.Time.UnixMilli()-at)
-		flags := byte(0)
-		if e.Emergency {
-			flags |= 1
-		}
-		b = append(b, byte(e.Action), byte(e.Outcome), flags)
-		for _, s := range []string{
-			e.By.ID, e.By.Role, e.By.Person, e.By.Client, e.By.OnBehalfOf, e.Request, e.Address, e.Type, e.ID, e.Query, e.Detail,
-		} {
-			b = binary.AppendUvarint(b, t.number(s))
-		}
-		b = binary.AppendUvarint(b, uint64(max(e.Version, 0)))
-		b = binary.AppendUvarint(b, uint64(max(e.Count, 0)))
-		b = binary.AppendUvarint(b, uint64(len(e.Patients)))
-		for _, p := range e.Patients {
-			b = binary.AppendUvarint(b, t.number(p))
-		}
-	}
-	size := 16
-	for _, s := range t.list {
-		size += len(s) + 2
-	}
-	out := append(make([]byte, 0, size+len(b)), groupFormat)
-	out = binary.AppendUvarint(out, uint64(len(t.list)))
-	for _, s := range t.list {
-		out = appendText(out, s)
-	}
-	out = binary.AppendUvarint(out, uint64(len(events)))
-	return append(out, b...)
 }
 
 func errGroup() error { return fault.Internal("a group of audit events can't be read") }
@@ -211,10 +160,14 @@ func (r *reader) text() string {
 
 // decodeGroup gives the events of a body.
 //
-// Errors: Internal for a body that no encodeGroup made.
+// Errors: Internal for a body that no batch made.
 func decodeGroup(at int64, body []byte) ([]Event, error) {
 	r := reader{b: body}
-	if r.byte() != groupFormat {
+	switch r.byte() {
+	case groupFormat:
+		at += r.int()
+	case formerFormat:
+	default:
 		return nil, errGroup()
 	}
 	table := make([]string, 1, r.count()+1)

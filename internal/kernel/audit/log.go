@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,7 @@ type Log struct {
 	mu      sync.RWMutex
 	trails  map[int32]*trail // by tenant; 0 is the system's
 	repeats repeats
+	batches batches
 }
 
 // trail is one tenant's log in this process.
@@ -67,8 +69,9 @@ type trail struct {
 	salts  []salt // the first is of what is recorded now, others are of before
 
 	mu      sync.Mutex
-	waiting []Event
-	usual   int       // how many the last flush took: the room that the next is given
+	waiting []*batch
+	waits   int       // events in them
+	known   []known   // texts of the newest batch
 	since   time.Time // when the oldest of what waits came
 	covered []covered // groups that are committed and in no link yet
 
@@ -98,6 +101,7 @@ func New(d Deps) (*Log, error) {
 		return nil, fault.Internal("the audit log's key can't be derived").With(err)
 	}
 	l := &Log{deps: d, lane: 1, key: ed25519.NewKeyFromSeed(seed), trails: map[int32]*trail{}}
+	l.batches.hashing = maphash.MakeSeed()
 	l.keyID = keyID(l.PublicKey())
 	if d.DB.Dialect().Name != db.SQLite { // an embedded database has one process
 		var b [8]byte
@@ -228,18 +232,25 @@ func (l *Log) note(ctx context.Context, e Event) (*trail, time.Duration, error) 
 	}
 	l.fill(ctx, &s, &e)
 	now := l.deps.Clock.Now()
+	t.guard(&e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) >= maxWaiting {
+	if t.waits >= maxWaiting {
 		return nil, 0, errBehind(nil)
 	}
 	if len(t.waiting) == 0 && len(t.covered) == 0 {
 		t.since = now
 	}
-	if t.waiting == nil {
-		t.waiting = make([]Event, 0, t.usual)
+	last := len(t.waiting) - 1
+	if last < 0 || t.waiting[last].n >= mostInGroup {
+		if t.known == nil {
+			t.known = make([]known, knownByTrail)
+		}
+		t.waiting = append(t.waiting, l.batches.take(t.salts[0], now, t.known))
+		last++
 	}
-	t.waiting = append(t.waiting, e)
+	t.waiting[last].add(&e)
+	t.waits++
 	return t, now.Sub(t.since), nil
 }
 
@@ -250,9 +261,6 @@ func errBehind(cause error) error {
 	}
 	return f
 }
-
-// mostInGroup is how many events a row holds.
-const mostInGroup = 500
 
 // RecordIn writes the events as part of tx: they are in the log if and only if tx commits. ctx is that of the function of Write. Where the context's
 // principal is not who did it, each event's By says who.
@@ -274,7 +282,20 @@ func (l *Log) RecordIn(ctx context.Context, tx db.Tx, events ...Event) error {
 		}
 		l.fill(ctx, &s, e)
 	}
-	groups, err := t.write(ctx, tx, now, events)
+	var (
+		all        []*batch
+		remembered = make([]known, knownByWrite)
+	)
+	for i := range events {
+		if i%mostInGroup == 0 {
+			all = append(all, l.batches.take(t.salts[0], now, remembered))
+		}
+		e := events[i] // the caller's may come again
+		t.guard(&e)
+		all[len(all)-1].add(&e)
+	}
+	groups, err := t.write(ctx, tx, now, all)
+	l.batches.give(all)
 	if err != nil {
 		return err
 	}
@@ -284,8 +305,8 @@ func (l *Log) RecordIn(ctx context.Context, tx db.Tx, events ...Event) error {
 	return nil
 }
 
-// write adds the events' groups and their index.
-func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Event) ([]covered, error) {
+// write adds the batches and their index.
+func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, all []*batch) ([]covered, error) {
 	var (
 		out                             []covered
 		at, lane, number                []int64
@@ -297,19 +318,12 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 	if err != nil {
 		return nil, err
 	}
-	addresses := map[string]string{} // to their commitments
-	for len(events) > 0 {
-		n := min(len(events), mostInGroup)
-		part := events[:n]
-		events = events[n:]
-		for i := range part {
-			t.commit(&part[i], addresses)
-		}
+	for _, b := range all {
 		g := group{place: place{at: millis, lane: t.log.lane, number: t.log.number.Add(1)}}
-		g.fill(key, encodeGroup(millis, part))
+		g.fill(key, b.body(millis))
 		out = append(out, covered{place: g.place, digest: g.digest(t.bound)})
 		at, lane, number, bodies = append(at, g.at), append(lane, g.lane), append(number, g.number), append(bodies, g.body)
-		for _, k := range indexKeys(part) {
+		for _, k := range b.index() {
 			keys, keyAt, keyLane, keyNumber = append(keys, k), append(keyAt, g.at), append(keyLane, g.lane), append(keyNumber, g.number)
 		}
 	}
@@ -323,19 +337,11 @@ func (t *trail) write(ctx context.Context, tx db.Tx, now time.Time, events []Eve
 	return out, err
 }
 
-// commit replaces what may be about somebody by commitments, and bounds what callers give.
-func (t *trail) commit(e *Event, addresses map[string]string) {
-	if e.sealed {
-		return
+// guard replaces the query by commitments, and bounds what callers give.
+func (t *trail) guard(e *Event) {
+	if e.Query != "" {
+		e.Query = t.salts[0].commitQuery(e.Query, t.log.deps.Parameter)
 	}
-	e.sealed = true
-	e.Query = t.salts[0].commitQuery(e.Query, t.log.deps.Parameter)
-	committed, known := addresses[e.Address]
-	if !known {
-		committed = t.salts[0].commit("address", e.Address)
-		addresses[e.Address] = committed
-	}
-	e.Address = committed
 	if len(e.Detail) > 100 {
 		e.Detail = e.Detail[:100]
 	}
