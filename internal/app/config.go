@@ -95,7 +95,7 @@ type MailConfig struct {
 // SignInConfig is how people sign in, for all tenants.
 type SignInConfig struct {
 	HashWorkers      int     `default:"0" help:"Password hashes computed at once; 0 takes half of the CPUs." unit:"hashes"`
-	SurgeShare       float64 `default:"0.1" help:"Share of one CPU that passwords in the queue of activations may take while people work, 0.01 to 1."`
+	SurgeShare       float64 `default:"0.25" help:"Share of one CPU that passwords in the queue of activations may take while people work, 0.01 to 1."`
 	PrivateProviders bool    `default:"false" help:"Tenants' own OpenID providers may be at private addresses."`
 }
 

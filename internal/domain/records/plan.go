@@ -55,7 +55,8 @@ type condition struct {
 	dear      bool           // holds reads the database
 
 	early func(v *Version) bool // false: it does not hold, which need not be looked for in the content
-	among *access.Set           // the patients in reach, when the condition is that and too many to lead
+	among *access.Set           // the patients in reach, when the condition is that and too many to lead as others do
+	panel bool                  // what they are about is in the index: see panelPlan
 }
 
 // Ranks of conditions, from the one that is likely to leave the fewest candidates.
@@ -111,6 +112,8 @@ func (e *engine) access(ctx context.Context, typ string, conditions []condition,
 		return e.sequencePlan(ctx, typ, conditions, from, false)
 	case fromType:
 		return e.typePlan(typ, conditions, from)
+	case fromPanel:
+		return e.panelPlan(typ, conditions, from)
 	case fromSorted:
 		return nil, errCursor()
 	}
@@ -133,6 +136,9 @@ func hasIDs(conditions []condition) bool {
 func (e *engine) scan(ctx context.Context, typ string, conditions []condition, from cursor) (*plan, error) {
 	if slices.ContainsFunc(conditions, func(c condition) bool { return c.span != nil }) {
 		return e.sequencePlan(ctx, typ, conditions, from, false)
+	}
+	if panelOf(conditions) >= 0 {
+		return e.panelPlan(typ, conditions, from)
 	}
 	return e.typePlan(typ, conditions, from)
 }
@@ -162,10 +168,16 @@ func (e *engine) narrow(ctx context.Context, typ string, conditions []condition,
 			return p, err
 		}
 	}
+	if panelOf(conditions) >= 0 {
+		most = min(most, gatherOfPanel)
+	}
 	for _, rows := range []int{probeRows, most} {
 		for _, i := range leads {
 			from.lead = i
-			if rows == gatherRows && singleKey(conditions[i]) && conditions[i].fixed {
+			if rows > sortRows && singleKey(conditions[i]) && conditions[i].fixed {
+				if panelOf(conditions) >= 0 {
+					return e.panelPlan(typ, conditions, from)
+				}
 				return e.equalPlan(typ, conditions, from)
 			}
 			rids, err := e.gather(ctx, typ, conditions, i, rows)
@@ -173,7 +185,11 @@ func (e *engine) narrow(ctx context.Context, typ string, conditions []condition,
 				return nil, err
 			}
 			if rids != nil {
-				return e.gathered(typ, conditions, from, *rids)
+				left, err := e.within(ctx, typ, conditions, *rids)
+				if err != nil {
+					return nil, err
+				}
+				return e.gathered(typ, conditions, from, left)
 			}
 		}
 	}

@@ -48,6 +48,7 @@ func TestRights_PropertyWhatIsNotSeenIsNotThere(t *testing.T) {
 			for range 3 {
 				p := randomPrincipal(r)
 				careOnly = r.IntN(2) == 0
+				s.leadPatients = r.IntN(2) * leadPatients // 0: every set of patients is a panel
 				seen := seenBy(p, resources, careOnly)
 				only := freshTenant(ctx)
 				importAll(t, s, only, slices.Collect(maps.Values(seen)))
@@ -89,6 +90,9 @@ func answered(t *testing.T, s *Service, ctx context.Context, question string) []
 			t.Fatalf("%s page %d: %v", question, n, err)
 		}
 		for _, v := range page.Matches {
+			if found[v.Type+"/"+v.ID] {
+				t.Fatalf("%s page %d: %s/%s is given twice", question, n, v.Type, v.ID)
+			}
 			found[v.Type+"/"+v.ID] = true
 		}
 		for _, v := range page.Includes {

@@ -10,7 +10,7 @@ import (
 	"ward/internal/kernel/access"
 )
 
-// leadPatients is how many patients' charts lead a search by themselves. For more, whether a resource is in reach is decided on its bytes.
+// leadPatients is how many patients' charts lead a search by themselves. More are a panel.
 const leadPatients = 64
 
 // reach is what the rights demand of resources of a type: conditions like those of the query, which may lead the plan. known are those
@@ -56,12 +56,12 @@ func implied(known []condition, among *access.Set) bool {
 
 // amongCondition holds for what stands in the compartment of a patient of the set.
 func (e *engine) amongCondition(ctx context.Context, typ string, among *access.Set) condition {
-	few := among.Len() <= leadPatients
+	few := among.Len() <= e.s.leadPatients
 	if typ == "Patient" {
 		c := idCondition(among.List(), false)
 		c.rank = rankOther // what the query asks for may leave fewer
 		if !few {
-			c = condition{rank: rankNone, cheap: func(v *Version) bool { return among.Has(v.ID) }}
+			c = condition{rank: rankNone, cheap: func(v *Version) bool { return among.Has(v.ID) }, panel: true}
 		}
 		c.among = among
 		return c
@@ -81,7 +81,7 @@ func (e *engine) amongCondition(ctx context.Context, typ string, among *access.S
 		return condition{never: true, rank: rankNone}
 	}
 	return condition{
-		rank: rankNone, among: among,
+		rank: rankNone, among: among, panel: e.indexed(ctx, typ),
 		early: func(v *Version) bool { return mentions(v.JSON, among) },
 		holds: func(_ context.Context, v *Version, doc *jsontape.Doc) (bool, error) {
 			return e.s.among(e.registry, among, typ, v.ID, doc, false), nil

@@ -82,10 +82,13 @@ type Service struct {
 	bundleRoom int64
 	answers    *answers
 
-	opened func(ctx context.Context) ([]string, error)
-	links  map[string][]*search.Param // by which types are linked to patients
-	caring caring
-	panels panels
+	opened   func(ctx context.Context) ([]string, error)
+	links    map[string][]*search.Param // by which types are linked to patients
+	caring   caring
+	panels   panels
+	panelled panelled
+
+	leadPatients int
 }
 
 // New builds the record store. It reads nothing yet.
@@ -98,7 +101,7 @@ func New(d Deps) (*Service, error) {
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
 		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security,
 		keys: d.Keys, audit: d.Audit, packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
-		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()),
+		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()), leadPatients: leadPatients,
 	}
 	s.bundleRoom = int64(runtime.GOMAXPROCS(0)) * bundleRoom
 	s.bundles = semaphore.NewWeighted(s.bundleRoom)

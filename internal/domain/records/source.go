@@ -33,6 +33,7 @@ const (
 	fromSequence  sourceKind = 4 // all of a type, by time of the last write
 	fromCollected sourceKind = 5 // a set of rids gathered in memory, by rid
 	fromSorted    sourceKind = 6 // in the order that was asked for
+	fromPanel     sourceKind = 7 // the charts of somebody's patients, by patient and rid
 )
 
 // scanCandidate reads the columns rid, version, seq, op, body, id.

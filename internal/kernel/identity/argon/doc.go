@@ -7,7 +7,7 @@
 //
 // A hash takes a core for its time and 19 MiB, which would be garbage in the heap that serves charts: five hashes a second would make the
 // collector run as often. So [Pool] has it computed by a process of its own ([Serve] is its loop): another heap, and on Linux, for the work
-// that nobody waits for, the least share of the CPU that the kernel gives: it runs where the charts leave a core idle and gives way the
+// that nobody waits for, the scheduling policy SCHED_IDLE: it runs where the charts leave a core idle and gives way the
 // moment they want it, which a goroutine can't. The processes are started when they are needed and end after a minute without work; they end
 // with their parent, whose pipe they read. Where none can be started the work is done in this process.
 //

@@ -68,7 +68,7 @@ type Deps struct {
 	Apps     Apps                          // what people let apps do; nil: there are no apps
 	BaseURL  func() string                 // by which browsers come, without a closing slash
 	Entered  func() uint64                 // requests of people let in so far; nil: nobody else uses the machine
-	Share    float64                       // of one core's time that queued passwords may take while people work; 0 is 0.1
+	Share    float64                       // of one core's time that queued passwords may take while people work; 0 is 0.25
 	Proxies  proxies.List                  // whose X-Forwarded-For is believed
 	Gather   time.Duration                 // activations that arrive within it are written together; 0: each at once
 	Provider *http.Client                  // how tenants' own providers are reached; see ProviderClient
@@ -96,7 +96,7 @@ func New(d Deps) (*People, error) {
 		return nil, fault.Internal("no AES-GCM").With(err)
 	}
 	if d.Share <= 0 {
-		d.Share = 0.1
+		d.Share = 0.25
 	}
 	p := &People{deps: d, aead: aead, providers: &providers{client: d.Provider, known: map[string]knownProvider{}}}
 	p.queue = newQueue(p)
