@@ -16,6 +16,8 @@ type DB struct {
 	before func(ctx context.Context)
 
 	reads, writes, failures, queries atomic.Int64
+
+	away sync.Map // Place → true: its last call found that it can't be reached
 }
 
 // New is a database over a driver. The drivers' Open call it.
@@ -37,7 +39,7 @@ func (d *DB) Read(ctx context.Context, fn func(ctx context.Context, q Querier) e
 	}
 	defer d.gate.leave()
 	err = d.driver.Read(ctx, at, d.counted(fn))
-	d.count(&d.reads, err)
+	d.count(&d.reads, at, err)
 	return err
 }
 
@@ -49,7 +51,7 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, q Querie
 	}
 	defer d.gate.leave()
 	err = d.driver.Snapshot(ctx, at, d.counted(fn))
-	d.count(&d.reads, err)
+	d.count(&d.reads, at, err)
 	return err
 }
 
@@ -88,7 +90,7 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 		w.committed = w.committed[:0] // it may run more than once
 		return fn(ctx, tx)
 	})
-	d.count(&d.writes, err)
+	d.count(&d.writes, at, err)
 	if err == nil {
 		for _, then := range w.committed {
 			then()
@@ -223,8 +225,25 @@ func (d *DB) enter(ctx context.Context) (Place, error) {
 	return at, nil
 }
 
-func (d *DB) count(calls *atomic.Int64, err error) {
+// Away says whether the database that the scope picks can't be reached, as far as the last call found.
+func (d *DB) Away(ctx context.Context) bool {
+	at, err := d.place(ctx)
+	if err != nil {
+		return false
+	}
+	_, away := d.away.Load(at)
+	return away
+}
+
+func (d *DB) count(calls *atomic.Int64, at Place, err error) {
 	calls.Add(1)
+	_, away := d.away.Load(at)
+	switch unavailable := fault.CodeOf(err) == fault.CodeUnavailable; {
+	case err != nil && unavailable && !away:
+		d.away.Store(at, true)
+	case err == nil && away:
+		d.away.Delete(at)
+	}
 	if err == nil {
 		return
 	}

@@ -3,6 +3,9 @@
 // A value is at most TTL old, or as old as its load when another process changed it; an [Cache.Invalidate] in this process
 // counts at once, also for a load that is under way. Many who ask for the same missing value wait for one load. There are
 // never more than Max values, so that asking for what does not exist can't fill the memory.
+//
+// With Stale a value that can't be loaded anew, because where it comes from is unavailable, is good for so much longer: what was known when
+// the database went away is known until it is back, for a while.
 package recent
 
 import (
@@ -11,16 +14,21 @@ import (
 	"time"
 
 	"ward/internal/base/clock"
+	"ward/internal/base/fault"
 )
 
 // loadTime bounds one load: it serves many callers, so none of their contexts ends it.
 const loadTime = 5 * time.Second
 
-// Options of a cache; all are needed.
+// again is how long after a failure a value that is good for longer is loaded anew.
+const again = time.Second
+
+// Options of a cache; all but Stale are needed.
 type Options struct {
 	Clock clock.Clock
 	TTL   time.Duration
-	Max   int // values
+	Max   int           // values
+	Stale time.Duration // beyond TTL, while loads fail with Unavailable; 0: not at all
 }
 
 // Cache keeps values by key. It is safe for use by many goroutines.
@@ -36,6 +44,7 @@ type Cache[K comparable, V any] struct {
 type value[V any] struct {
 	v    V
 	best time.Time // before
+	last time.Time // before, while it can't be loaded
 }
 
 type load[V any] struct {
@@ -96,7 +105,15 @@ func (c *Cache[K, V]) run(ctx context.Context, key K, l *load[V], fetch func(ctx
 	}
 	if l.err == nil && l.at == c.changes {
 		c.makeRoom(began)
-		c.values[key] = value[V]{v: l.v, best: began.Add(c.options.TTL)}
+		best := began.Add(c.options.TTL)
+		c.values[key] = value[V]{v: l.v, best: best, last: best.Add(c.options.Stale)}
+	}
+	if kept, ok := c.values[key]; ok && l.at == c.changes && fault.Is(l.err, fault.CodeUnavailable) {
+		if now := c.options.Clock.Now(); now.Before(kept.last) {
+			kept.best = now.Add(again)
+			c.values[key] = kept
+			l.v, l.err = kept.v, nil
+		}
 	}
 	close(l.done)
 }
@@ -106,7 +123,7 @@ func (c *Cache[K, V]) makeRoom(now time.Time) {
 		return
 	}
 	for k, v := range c.values {
-		if !now.Before(v.best) {
+		if !now.Before(v.last) {
 			delete(c.values, k)
 		}
 	}

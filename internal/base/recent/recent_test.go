@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ward/internal/base/clock"
+	"ward/internal/base/fault"
 	"ward/internal/base/recent"
 )
 
@@ -121,4 +122,40 @@ func BenchmarkCache_Get(b *testing.B) {
 			_, _ = c.Get(b.Context(), "demo", func(context.Context) (int, error) { return 1, nil })
 		}
 	})
+}
+
+func TestCache_KeepsLongerWhileItsSourceIsAway(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Unix(0, 0))
+	c := recent.New[string, int64](recent.Options{Clock: now, TTL: time.Second, Max: 10, Stale: time.Minute})
+	var loads atomic.Int64
+	var failure error
+	get := func(want int64, code fault.Code) {
+		t.Helper()
+		v, err := c.Get(t.Context(), "a", func(ctx context.Context) (int64, error) {
+			if failure != nil {
+				return 0, failure
+			}
+			return counter(&loads)(ctx)
+		})
+		if v != want || code != fault.CodeInternal && !fault.Is(err, code) || code == fault.CodeInternal && err != nil {
+			t.Errorf("%d %v, want %d %v", v, err, want, code)
+		}
+	}
+	const fine = fault.CodeInternal
+	get(1, fine)
+	failure = fault.NotFound("it is gone")
+	now.Advance(2 * time.Second)
+	get(0, fault.CodeNotFound)
+	failure = fault.Unavailable("the database is away")
+	get(1, fine)
+	now.Advance(59 * time.Second) // 61 s after the load: the last moment
+	get(0, fault.CodeUnavailable)
+	failure = nil
+	get(2, fine)
+	failure = fault.Unavailable("the database is away")
+	now.Advance(30 * time.Second)
+	get(2, fine)
+	c.Invalidate() // what is changed here is not known any more
+	get(0, fault.CodeUnavailable)
 }

@@ -224,6 +224,25 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	return nil
 }
 
+// RecordEven is Record for what may be shown although the database can't be reached, which away says: the event then waits in memory, among
+// 100,000 at most, and is in the log when the database is back. What a process that is killed meanwhile still had is lost. So it is for what clinicians
+// need while the database is away, and only that.
+//
+// Errors: as Record.
+func (l *Log) RecordEven(ctx context.Context, e Event, away func(ctx context.Context) bool) error {
+	t, behind, err := l.note(ctx, e)
+	if err != nil {
+		return err
+	}
+	if behind <= maxLag || db.InWrite(ctx) || away(ctx) {
+		return nil
+	}
+	if err := t.flush(context.WithoutCancel(ctx)); err != nil && !away(ctx) {
+		return errBehind(err)
+	}
+	return nil
+}
+
 // note puts the event among those that wait, and says for how long the oldest has.
 func (l *Log) note(ctx context.Context, e Event) (*trail, time.Duration, error) {
 	t, s, err := l.trail(ctx)

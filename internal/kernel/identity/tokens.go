@@ -54,11 +54,15 @@ type Tokens struct {
 	unknown *recent.Cache[[sha256.Size]byte, struct{}]
 }
 
+// staleTime is how long those who were known when the database went away are known: nobody can end a token or a session there meanwhile, but
+// who still reaches it could.
+const staleTime = 5 * time.Minute
+
 // New is the tokens of the system database.
 func New(d Deps) *Tokens {
 	return &Tokens{
 		deps:    d,
-		known:   recent.New[[sha256.Size]byte, Token](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 50_000}),
+		known:   recent.New[[sha256.Size]byte, Token](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 50_000, Stale: staleTime}),
 		unknown: recent.New[[sha256.Size]byte, struct{}](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 10_000}),
 	}
 }

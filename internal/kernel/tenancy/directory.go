@@ -47,6 +47,7 @@ const (
 	recentTime = 2 * time.Second
 	movingTime = 200 * time.Millisecond
 	mostRecent = 10_000
+	staleTime  = 5 * time.Minute // while the system's database is away
 )
 
 // MovingTime is how long another process may take a tenant that is on the move to be where it was.
@@ -57,7 +58,7 @@ const RecentTime = recentTime
 
 // New is a directory over the system database.
 func New(d Deps) *Directory {
-	o := recent.Options{Clock: d.Clock, TTL: recentTime, Max: mostRecent}
+	o := recent.Options{Clock: d.Clock, TTL: recentTime, Max: mostRecent, Stale: staleTime}
 	return &Directory{
 		deps: d, slugs: recent.New[string, Tenant](o), byID: recent.New[int32, Tenant](o), cells: recent.New[string, Cell](o),
 		moving: recent.New[int32, Tenant](recent.Options{Clock: d.Clock, TTL: movingTime, Max: mostRecent}),

@@ -39,6 +39,10 @@ func (n *noted) Record(_ context.Context, e audit.Event) error {
 	return nil
 }
 
+func (n *noted) RecordEven(ctx context.Context, e audit.Event, _ func(ctx context.Context) bool) error {
+	return n.Record(ctx, e)
+}
+
 func (n *noted) RecordIn(_ context.Context, _ db.Tx, list ...audit.Event) error {
 	n.list = append(n.list, list...)
 	return nil

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/binary"
 	"net/http"
 	"strconv"
 
@@ -47,18 +48,20 @@ func (s *Service) again(w http.ResponseWriter, r *http.Request, v *viewer) (done
 		return false, err
 	}
 	var room [keptSubscribers]string
-	subscribers := room[:0]
+	look := looked{subscribers: room[:0]}
 	n, value := int(value[0]), value[1:]
 	for range n {
-		size := int(value[0])
-		subscribers, value = append(subscribers, string(value[1:1+size])), value[1+size:]
+		var subscriber string
+		subscriber, value = nextText(value)
+		look.subscribers = append(look.subscribers, subscriber)
 	}
-	size := int(value[0])
-	tag, body := string(value[1:1+size]), value[1+size:]
-	if err := s.may(r.Context(), v, subscribers, false); err != nil {
+	look.query, value = nextText(value)
+	look.days, value = nextText(value)
+	tag, body := nextText(value)
+	if err := s.may(r.Context(), v, look.subscribers, false); err != nil {
 		return false, err
 	}
-	if stop, err := s.begin(w, r, subscribers, tag); stop || err != nil {
+	if stop, err := s.begin(w, r, &look, tag); stop || err != nil {
 		return true, err
 	}
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -81,15 +84,25 @@ func (s *Service) keeping(r *http.Request, a *asked) (*keeping, error) {
 	return &keeping{lease}, err
 }
 
-func (k *keeping) store(class, query, tag string, subscribers []string, body []byte) {
+func (k *keeping) store(class, query, tag string, look *looked, body []byte) {
 	if len(body) > keptAnswer {
 		return
 	}
-	value := make([]byte, 0, len(body)+64*len(subscribers)+64)
-	value = append(value, byte(len(subscribers))) //nolint:gosec // 8 at most
-	for _, subscriber := range subscribers {
-		value = append(append(value, byte(len(subscriber))), subscriber...) //nolint:gosec // references have at most 105 bytes
+	value := make([]byte, 0, len(body)+64*len(look.subscribers)+128)
+	value = append(value, byte(len(look.subscribers))) //nolint:gosec // 8 at most
+	for _, subscriber := range look.subscribers {
+		value = appendText(value, subscriber)
 	}
-	value = append(append(append(value, byte(len(tag))), tag...), body...) //nolint:gosec // 17 bytes at most
-	k.lease.Store(answerKey(make([]byte, 0, 128+len(query)), class, query), value)
+	value = appendText(appendText(appendText(value, look.query), look.days), tag)
+	k.lease.Store(answerKey(make([]byte, 0, 128+len(query)), class, query), append(value, body...))
+}
+
+// Texts of a kept answer have two bytes of length before them.
+func appendText(b []byte, text string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...) //nolint:gosec // shorter than a query
+}
+
+func nextText(b []byte) (string, []byte) {
+	n := 2 + int(binary.BigEndian.Uint16(b))
+	return string(b[2:n]), b[n:]
 }

@@ -152,7 +152,8 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	}
 	class := v.class(has(list, hasPrivate))
 	tag := a.tag(list, class+"\x00"+r.URL.RawQuery)
-	if stop, err := s.begin(w, r, a.subscribers, tag); stop || err != nil {
+	look := a.looked(r.URL.RawQuery)
+	if stop, err := s.begin(w, r, &look, tag); stop || err != nil {
 		return err
 	}
 	if keep != nil {
@@ -160,7 +161,7 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 		if err := a.write(&answer, &v, list); err != nil {
 			return err
 		}
-		keep.store(class, r.URL.RawQuery, tag, a.subscribers, answer.Bytes())
+		keep.store(class, r.URL.RawQuery, tag, &look, answer.Bytes())
 		w.Header().Set("Content-Length", strconv.Itoa(answer.Len()))
 		_, _ = w.Write(answer.Bytes())
 		return nil
@@ -169,15 +170,16 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 }
 
 // begin is what comes before the body of an answer: stop says that there is none.
-func (s *Service) begin(w http.ResponseWriter, r *http.Request, subscribers []string, tag string) (stop bool, err error) {
+func (s *Service) begin(w http.ResponseWriter, r *http.Request, look *looked, tag string) (stop bool, err error) {
 	s.reads.Add(1)
 	h := w.Header()
+	s.aged(r.Context(), h)
 	h["Etag"] = []string{tag}
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return true, nil
 	}
-	if err := s.seen(r.Context(), audit.Search, "", subscribers, r.URL.RawQuery); err != nil {
+	if err := s.record(r.Context(), audit.Event{Action: audit.Search, Type: resourceType, Query: look.query, Detail: look.days, Count: 1}, look.subscribers); err != nil {
 		h.Del("Etag")
 		return true, err
 	}

@@ -37,6 +37,8 @@ type Keys interface {
 // Audit is where it is recorded who saw and changed what; kernel/audit's Log is one.
 type Audit interface {
 	Record(ctx context.Context, e audit.Event) error
+	// RecordEven takes the event also while away says that the database can't be reached.
+	RecordEven(ctx context.Context, e audit.Event, away func(ctx context.Context) bool) error
 	RecordIn(ctx context.Context, tx db.Tx, list ...audit.Event) error
 }
 
@@ -69,6 +71,8 @@ type Service struct {
 	lost           atomic.Uint64 // raised when the second tier did not answer, or not as it should
 	mismatches     mismatches
 	numbers        numbers
+	outages        outages
+	away           atomic.Bool // some tenant's database was, once
 }
 
 // New is the events' service.

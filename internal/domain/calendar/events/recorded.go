@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ward/internal/format/ical"
 	"ward/internal/kernel/audit"
 )
 
@@ -24,19 +25,43 @@ func patientsOf(subscribers []string) (ids []string) {
 	return ids
 }
 
+// looked is what the log says of a look at a window. Of named subscribers it needs no criteria: the patients are named, and the days are ours.
+type looked struct {
+	subscribers []string
+	query       string // as it was sent, of a cohort; else what names subscribers who are no patients
+	days        string // from/to
+}
+
+func (a *asked) looked(query string) looked {
+	l := looked{subscribers: a.subscribers, query: query, days: timeText(ical.Civil(a.from), true) + "/" + timeText(ical.Civil(a.to), true)}
+	if !a.cohort {
+		l.query = ""
+		for _, subscriber := range a.subscribers {
+			if !strings.HasPrefix(subscriber, "Patient/") {
+				l.query += "&subscriber=" + subscriber
+			}
+		}
+		l.query = strings.TrimPrefix(l.query, "&")
+	}
+	return l
+}
+
 // seen records that calendars were read. What can't be recorded must not be shown.
 func (s *Service) seen(ctx context.Context, action audit.Action, id string, subscribers []string, query string) error {
+	return s.record(ctx, audit.Event{Action: action, Type: resourceType, ID: id, Query: query, Count: 1}, subscribers)
+}
+
+func (s *Service) record(ctx context.Context, e audit.Event, subscribers []string) error {
 	if s.deps.Audit == nil {
 		return nil
 	}
 	patients := patientsOf(subscribers)
-	e := audit.Event{Action: action, Type: resourceType, ID: id, Query: query, Count: 1}
 	if len(patients) == 0 {
-		return s.deps.Audit.Record(ctx, e)
+		return s.deps.Audit.RecordEven(ctx, e, s.deps.DB.Away)
 	}
 	for some := range slices.Chunk(patients, atOnce) {
 		e.Patients, e.Count = some, int64(len(some))
-		if err := s.deps.Audit.Record(ctx, e); err != nil {
+		if err := s.deps.Audit.RecordEven(ctx, e, s.deps.DB.Away); err != nil {
 			return err
 		}
 	}

@@ -62,11 +62,15 @@ const maxAgent = 160
 // mostSessions is in how many browsers somebody may be signed in; one more ends the oldest.
 const mostSessions = 20
 
+// staleTime is how long those who were known when the database went away are known: nobody can end a token or a session there meanwhile, but
+// who still reaches it could.
+const staleTime = 5 * time.Minute
+
 // NewSessions makes the sessions.
 func NewSessions(d SessionDeps) *Sessions {
 	return &Sessions{
 		deps:    d,
-		known:   recent.New[sessionKey, Session](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 50_000}),
+		known:   recent.New[sessionKey, Session](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 50_000, Stale: staleTime}),
 		unknown: recent.New[sessionKey, struct{}](recent.Options{Clock: d.Clock, TTL: 2 * time.Second, Max: 10_000}),
 		active:  map[sessionKey]activity{},
 	}
