@@ -130,8 +130,8 @@ func newClinicians(t *testing.T) *clinicians {
 	t.Helper()
 	const secret = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 	c := &clinicians{t: t, slug: "st-marys"}
-	real := dbtest.PostgresURL(t)
-	before, rest, _ := strings.Cut(real, "@")
+	whole := dbtest.PostgresURL(t)
+	before, rest, _ := strings.Cut(whole, "@")
 	host, path, _ := strings.Cut(rest, "/")
 	c.postgres = newCable(t, host)
 	url := before + "@" + c.postgres.address + "/" + path

@@ -28,7 +28,7 @@ var lastTenant atomic.Int32
 // world is the events of a fresh tenant, as an API.
 type world struct {
 	*Service
-	t    *testing.T
+	t    testing.TB
 	db   *db.DB
 	ctx  context.Context
 	who  scope.Principal
@@ -36,7 +36,7 @@ type world struct {
 	last *httptest.ResponseRecorder
 }
 
-func newWorld(t *testing.T, d *db.DB, c *cache.Cache) *world {
+func newWorld(t testing.TB, d *db.DB, c *cache.Cache) *world {
 	t.Helper()
 	dbtest.Migrate(t, d, "calendar", Migrations())
 	w := &world{t: t, db: d, who: scope.Principal{ID: "user/1", Role: access.FrontDesk, Person: "Practitioner/desk"}}
