@@ -8,11 +8,14 @@
 // An event belongs to an organisation and has subscribers: any FHIR references. Series are stored as rules and never expanded ahead. An
 // override is a change to one occurrence, named by the local time that the rule gives it.
 //
-// How a window is read. For each subscriber and month there is a shard: what happens then, sorted, as bytes that are ready to be
-// sent. Shards lie in the process's cache, whose coherence makes a change count in every process before its write is acknowledged; sealed
-// in the second tier, under the subscriber's version; and are made from the database when neither has them, by three look-ups
-// however many subscribers are asked for. What is looked at does not grow with the age of the data: single events are listed by month,
+// How a window is read. For each subscriber and month there is a shard: what happens then, sorted, with where each day begins, as bytes that are
+// ready to be sent. Shards lie in the process's cache, whose coherence makes a change count in every process before its write is acknowledged; sealed
+// in the second tier, fetched by one call, and right because every change marks there what it makes wrong before it commits (tier.go); and are made
+// from the database when neither has them, by three look-ups however many subscribers are asked for. Who makes a change puts the calendars as they are
+// now in the place of what it made wrong (publish.go). What is looked at does not grow with the age of the data: single events are listed by month,
 // and series seek.
+//
+// While the database is away, what is cached is answered and marked as old (outage.go). Others write events inside their own transactions by a Joint.
 //
 // It promises:
 //   - an event that began before the window and ends in it is there; so is an occurrence of a series that began years ago;
