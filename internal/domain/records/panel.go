@@ -17,7 +17,7 @@ import (
 // charts, the search goes through theirs, patient after patient in the order of ids, and reads no further than the page needs.
 
 const (
-	fewPatientsAtOnce  = 16     // whose index rows the first statement reads
+	fewPatientsAtOnce  = 8      // whose index rows the first statement reads
 	mostPatientsAtOnce = 256    // and later ones, at most
 	mostWithin         = 2_000  // patients of a panel against whom gathered rids are held
 	mostOfPanel        = 50_000 // rids of a panel that are held in memory at once
@@ -156,7 +156,10 @@ func (p *panelSource) first(v *Version, patient string) (bool, error) {
 // gather reads the index rows of the patients who come next: of few at first, a page is often in the first charts.
 func (p *panelSource) gather(ctx context.Context, q db.Querier) error {
 	if p.typ == "Patient" {
-		p.step = max(p.step, 4*fewPatientsAtOnce) // each has one row
+		if known, err := p.itself(ctx); known || err != nil {
+			return err
+		}
+		p.step = max(p.step, 8*fewPatientsAtOnce) // each has one row
 	}
 	chunk := p.patients[:min(p.step, len(p.patients))]
 	p.patients, p.step = p.patients[len(chunk):], min(4*p.step, mostPatientsAtOnce)
@@ -171,6 +174,21 @@ func (p *panelSource) gather(ctx context.Context, q db.Querier) error {
 	slices.SortFunc(p.pending, func(a, b panelRow) int { return bytes.Compare(a.position(), b.position()) })
 	p.pending = slices.Compact(p.pending)
 	return p.e.budget.spend(len(p.pending)/8 + 1)
+}
+
+// itself takes the panel's own Patients where their rids are known.
+func (p *panelSource) itself(ctx context.Context) (bool, error) {
+	known, err := p.e.patientsOfPanel(ctx, p.among)
+	if err != nil || known == nil {
+		return false, err
+	}
+	for i, id := range p.patients {
+		if r := (panelRow{id, known.each[p.among.Len()-len(p.patients)+i]}); r.patient != p.after.patient || r.rid > p.after.rid {
+			p.pending = append(p.pending, r)
+		}
+	}
+	p.patients = nil
+	return true, nil
 }
 
 // rows calls each with every index row of the patients, perhaps more than once.
@@ -267,15 +285,20 @@ func (e *engine) within(ctx context.Context, typ string, conditions []condition,
 		return rids, nil
 	}
 	among := conditions[lead].among
-	src := &panelSource{e: e, typ: typ, patients: among.List(), among: among}
-	src.code, _ = chartCode(conditions)
-	panel, known := e.s.panelled.of(ctx, typ, among)
-	if !known {
+	var panel []int64
+	if typ == "Patient" {
+		known, err := e.patientsOfPanel(ctx, among)
+		if err != nil || known == nil {
+			return rids, err
+		}
+		panel = known.sorted
+	} else {
+		src := &panelSource{e: e, typ: typ, patients: among.List(), among: among}
+		src.code, _ = chartCode(conditions)
 		var err error
 		if panel, err = src.all(ctx, e.q, mostOfPanel); err != nil || panel == nil {
 			return rids, err
 		}
-		e.s.panelled.keep(ctx, typ, among, panel)
 	}
 	return slices.DeleteFunc(rids, func(rid int64) bool {
 		_, in := slices.BinarySearch(panel, rid)
@@ -283,36 +306,62 @@ func (e *engine) within(ctx context.Context, typ string, conditions []condition,
 	}), nil
 }
 
-// panelled remembers the rids of panels' Patients. A Patient has the same as long as it is one; a panel of whom one is not there yet is not kept.
-type panelled struct {
-	mu   sync.RWMutex
-	kept map[memberKey][]int64
+// panelPatients are the rids of a panel's Patients: in the order of the panel's list, and sorted.
+type panelPatients struct{ each, sorted []int64 }
+
+// patientsOfPanel finds the rids of a panel's Patients; nil when one is not there, or there are too many. They are remembered: a resource has the same for ever.
+func (e *engine) patientsOfPanel(ctx context.Context, among *access.Set) (*panelPatients, error) {
+	if among.Len() > mostWithin {
+		return nil, nil //nolint:nilnil // documented
+	}
+	key := panelKey{tenantIn(ctx).ID, among.Print()}
+	if known := e.s.panelled.of(key); known != nil {
+		return known, nil
+	}
+	found := &panelPatients{each: make([]int64, 0, among.Len())}
+	for ids := range slices.Chunk(among.List(), mostPatientsAtOnce) {
+		rids := make([]int64, len(ids))
+		missing := len(ids)
+		src := &panelSource{e: e, typ: "Patient"}
+		err := src.rows(ctx, e.q, ids, func(r panelRow) {
+			if i, ok := slices.BinarySearch(ids, r.patient); ok && rids[i] == 0 {
+				rids[i] = r.rid
+				missing--
+			}
+		})
+		if err != nil || missing > 0 {
+			return nil, err
+		}
+		found.each = append(found.each, rids...)
+	}
+	found.sorted = slices.Sorted(slices.Values(found.each))
+	e.s.panelled.keep(key, found)
+	return found, nil
 }
 
-type memberKey struct {
+// panelled remembers the Patients of panels.
+type panelled struct {
+	mu   sync.RWMutex
+	kept map[panelKey]*panelPatients
+}
+
+type panelKey struct {
 	tenant int32
 	panel  string
 }
 
-func (m *panelled) of(ctx context.Context, typ string, among *access.Set) ([]int64, bool) {
-	if typ != "Patient" {
-		return nil, false
-	}
+func (m *panelled) of(key panelKey) *panelPatients {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	rids, ok := m.kept[memberKey{tenantIn(ctx).ID, among.Print()}]
-	return rids, ok
+	return m.kept[key]
 }
 
-func (m *panelled) keep(ctx context.Context, typ string, among *access.Set, rids []int64) {
-	if typ != "Patient" || len(rids) != among.Len() {
-		return
-	}
+func (m *panelled) keep(key panelKey, found *panelPatients) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	const most = 500
 	if m.kept == nil || len(m.kept) >= most {
-		m.kept = map[memberKey][]int64{}
+		m.kept = map[panelKey]*panelPatients{}
 	}
-	m.kept[memberKey{tenantIn(ctx).ID, among.Print()}] = rids
+	m.kept[key] = found
 }
