@@ -5,6 +5,7 @@ import (
 
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/alarm"
+	"ward/internal/domain/calendar/booking"
 	"ward/internal/domain/calendar/dav"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
@@ -97,7 +98,8 @@ func (a *App) build() (err error) {
 	a.Records, err = records.New(records.Deps{
 		DB: b.DB, Cache: b.Cache, Keys: b.Seal, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(), Clock: a.clock, Log: a.log,
 		CursorKey: b.keys.cursor, Version: a.options.Version, BaseURL: a.Config.HTTP.PublicURL, Security: oauth.Security,
-		Tenants: a.allTenants, Audit: a.recorder(), Opened: a.Glass.Opened,
+		Operations: map[string][][2]string{"Appointment": booking.Operations()},
+		Tenants:    a.allTenants, Audit: a.recorder(), Opened: a.Glass.Opened,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
 			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err

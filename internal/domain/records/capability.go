@@ -189,6 +189,9 @@ func (s *Service) resourceCapability(registry *search.Registry, typ string, inte
 			return (o.typeLevel || o.instance) && (o.types == nil || slices.Contains(o.types, typ))
 		}),
 	}
+	for _, o := range s.operations[typ] {
+		r.Operation = append(r.Operation, capabilityOperation{Name: o[0], Definition: o[1]})
+	}
 	if typ == "Binary" {
 		r.Interaction = slices.DeleteFunc(slices.Clone(interactions), func(c capabilityCode) bool { return c.Code == "patch" })
 	}

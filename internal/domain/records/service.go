@@ -32,6 +32,7 @@ type Deps struct {
 	Tenants     func(ctx context.Context) ([]scope.Tenant, error) // the active ones, for work behind the scenes
 	Audit       Audit                                             // records all that is done; nil: nothing does
 	Version     string                                            // Ward's own, for the capability statement
+	Operations  map[string][][2]string                            // of other domains, by type: name and canonical URL, for the capability statement
 	BaseURL     string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
 	// Security gives the addresses of the extension oauth-uris, by name, for the service base URL; nil: tokens come otherwise.
 	Security func(base string) map[string]string
@@ -70,6 +71,7 @@ type Service struct {
 	version     string
 	baseURL     string
 	security    func(base string) map[string]string
+	operations  map[string][][2]string
 
 	keys     Keys
 	audit    Audit
@@ -99,7 +101,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{
 		db: d.DB, definitions: d.Definitions, validator: d.Validator, standard: d.Standard, clock: d.Clock, log: d.Log,
-		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security,
+		cursorKey: d.CursorKey, settings: d.Settings, tenants: d.Tenants, version: d.Version, baseURL: d.BaseURL, security: d.Security, operations: d.Operations,
 		keys: d.Keys, audit: d.Audit, packer: packer, sequence: newSequencer(d.Clock), answers: &answers{cache: d.Cache},
 		opened: d.Opened, links: newLinks(d.Standard, d.Definitions.ResourceTypes()), leadPatients: leadPatients,
 	}

@@ -48,9 +48,8 @@ const (
 	nextDue = `SELECT MIN(due) FROM calendar_alarm`
 	// earlier are events that were stored before their reminders were.
 	earlier   = `INSERT INTO calendar_alarm (event, due, since) SELECT id, 0, $1 FROM calendar_event WHERE body IS NOT NULL ON CONFLICT DO NOTHING`
-	isEarlier = `SELECT 1 FROM calendar_alarm WHERE event = ''`
-	wasDone   = `INSERT INTO calendar_alarm (event, due, since) VALUES ('', $1, 0) ON CONFLICT DO NOTHING`
-	never     = 1 << 40
+	isEarlier = `SELECT 1 FROM calendar_checked WHERE name = 'alarms'`
+	wasDone   = `INSERT INTO calendar_checked (name, at) VALUES ('alarms', $1) ON CONFLICT DO NOTHING`
 )
 
 // Turn makes rows of the scope's tenant's reminders that are due, and says when the next is; zero when none is.
@@ -66,7 +65,7 @@ func (s *Service) Turn(ctx context.Context) (next time.Time, err error) {
 	}
 	err = s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
 		return q.Query(ctx, nextDue, func(r db.Row) error {
-			if next = (time.Time{}); !r.IsNull(0) && r.Int64(0) < never {
+			if next = (time.Time{}); !r.IsNull(0) {
 				next = time.Unix(r.Int64(0), 0)
 			}
 			return nil
@@ -75,7 +74,7 @@ func (s *Service) Turn(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// carry takes events in that were stored before there was this table. A row without an event says that it was done.
+// carry takes events in that were stored before there was this table, once; booking's calendar_checked notes that.
 func (s *Service) carry(ctx context.Context) error {
 	done := false
 	if err := s.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
@@ -88,7 +87,7 @@ func (s *Service) carry(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, earlier, s.deps.Clock.Now().Unix()); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, wasDone, int64(never))
+		_, err := tx.Exec(ctx, wasDone, s.deps.Clock.Now().Unix())
 		return err
 	})
 }

@@ -25,11 +25,12 @@ type Availability struct {
 	Breaks  []Hours `json:"breaks,omitempty"`
 	TimeOff []Off   `json:"timeOff,omitempty"`
 
-	Services     []Offer `json:"services"`
-	Location     string  `json:"location,omitempty"`     // FHIR reference of where the visits are; empty for telehealth
-	Organization string  `json:"organization,omitempty"` // FHIR reference of whose visits they are; empty: the tenant's first
-	Step         int     `json:"step,omitempty"`         // minutes from one start to the next; 0 is the service's length
-	Capacity     int     `json:"capacity,omitempty"`     // visits at one time; 0 is 1
+	Services     []Offer  `json:"services"`
+	Location     string   `json:"location,omitempty"`     // FHIR reference of where the visits are; empty for telehealth
+	Organization string   `json:"organization,omitempty"` // FHIR reference of whose visits they are; empty: the tenant's first
+	Specialties  []string `json:"specialty,omitempty"`    // codes, such as "394814009" or "http://snomed.info/sct|394814009"
+	Step         int      `json:"step,omitempty"`         // minutes from one start to the next; 0 is the service's length
+	Capacity     int      `json:"capacity,omitempty"`     // visits at one time; 0 is 1
 
 	BufferBefore   int `json:"bufferBefore,omitempty"`   // minutes kept free before each visit
 	BufferAfter    int `json:"bufferAfter,omitempty"`    // minutes kept free after it
@@ -127,6 +128,11 @@ func (a *Availability) Compile() error {
 	}
 	if a.Organization != "" && !IsReference(a.Organization, "Organization") {
 		p.Add("organization", "must be a reference such as Organization/3")
+	}
+	for i, text := range a.Specialties {
+		if _, code := SplitCode(text); code == "" || len(text) > 200 || i >= maxHours {
+			p.Add("specialty["+strconv.Itoa(i)+"]", "must be a code, or system|code, and %d at most", maxHours)
+		}
 	}
 	zone, err := ical.LoadZone(a.Zone)
 	p.From("zone", err)
@@ -341,6 +347,27 @@ func (a *Availability) Place() string {
 		return a.Actor
 	}
 	return a.Location
+}
+
+// SplitCode takes a token apart: system|code, or a code alone.
+func SplitCode(token string) (system, code string) {
+	if system, code, ok := strings.Cut(token, "|"); ok {
+		return system, code
+	}
+	return "", token
+}
+
+// Treats says whether the rules name one of the specialties; a token without a system fits any.
+func (a *Availability) Treats(tokens []string) bool {
+	for _, own := range a.Specialties {
+		system, code := SplitCode(own)
+		for _, token := range tokens {
+			if wanted, c := SplitCode(token); c == code && (wanted == "" || wanted == system) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Clocks is the zone of the rules.

@@ -55,7 +55,7 @@ func (b *Service) wake(ctx context.Context, a *act) {
 	if a.is != nil && a.is.state == held {
 		b.due.sooner(sc.Tenant, time.Unix(a.is.expires, 0))
 	}
-	if a.verb == doCancel || a.verb == doPass {
+	if a.verb == doCancel || a.verb == doPass || a.verb == doReschedule {
 		b.due.sooner(sc.Tenant, now) // there may be an offer to tell of
 	}
 	if a.is != nil && a.is.state == booked {

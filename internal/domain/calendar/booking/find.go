@@ -2,6 +2,8 @@ package booking
 
 import (
 	"context"
+	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/domain/calendar/availability"
+	"ward/internal/domain/calendar/part"
 )
 
 // proposal is a time at which a visit could be, computed and not stored. Its id says all of it: schedule, start and service.
@@ -41,6 +44,11 @@ type finding struct {
 	actors   []string // empty: all
 	places   []string // empty: all
 	publish  bool     // only what is published
+
+	organizations []string // empty: all
+	specialties   []string // codes, or system|code; empty: all
+	// roles are who has the specialty or is of the organization by their PractitionerRoles.
+	bySpecialty, byOrganization map[string]bool
 }
 
 // Bounds of a search for free times.
@@ -58,6 +66,9 @@ func (b *Service) find(ctx context.Context, f *finding) (list []proposal, err er
 		return nil, fault.Invalid("end must be after start")
 	case f.to-f.from > maxFindDays*86400:
 		return nil, fault.Invalid("end is more than %d days after start: ask for %d days at most", maxFindDays, maxFindDays)
+	}
+	if err := b.roles(ctx, f); err != nil {
+		return nil, err
 	}
 	now := b.deps.Clock.Now().Unix()
 	err = b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
@@ -96,8 +107,53 @@ func (b *Service) findable(ctx context.Context, q db.Querier, f *finding) ([]*av
 		}
 	}
 	return slices.DeleteFunc(all, func(a *availability.Availability) bool {
-		return !a.Bookable() || f.publish && !a.Publish || len(f.places) > 0 && !slices.Contains(f.places, a.Location) && !slices.Contains(f.places, a.Actor)
+		return !a.Bookable() || !f.fits(a) || f.publish && !a.Publish || len(f.places) > 0 && !slices.Contains(f.places, a.Location) && !slices.Contains(f.places, a.Actor)
 	}), nil
+}
+
+// fits says whether an availability is of a wanted organization and specialty: by its own words, or by the PractitionerRoles of who it is about.
+func (f *finding) fits(a *availability.Availability) bool {
+	return (len(f.organizations) == 0 || slices.Contains(f.organizations, a.Organization) || f.byOrganization[a.Actor]) &&
+		(len(f.specialties) == 0 || a.Treats(f.specialties) || f.bySpecialty[a.Actor])
+}
+
+// roles finds out who has the wanted specialties and who is of the wanted organizations.
+func (b *Service) roles(ctx context.Context, f *finding) (err error) {
+	if len(f.specialties) > 0 {
+		if f.bySpecialty, err = b.practise(ctx, "specialty", f.specialties); err != nil {
+			return err
+		}
+	}
+	if len(f.organizations) > 0 {
+		f.byOrganization, err = b.practise(ctx, "organization", f.organizations)
+	}
+	return err
+}
+
+// practise are who have a PractitionerRole that meets a criterion and is not ended: the practitioners, and the roles themselves.
+func (b *Service) practise(ctx context.Context, parameter string, values []string) (map[string]bool, error) {
+	for _, v := range values {
+		if strings.ContainsAny(v, "&,$\\\n") {
+			return nil, fault.Invalid("%s must be a code, system|code or a reference", parameter)
+		}
+	}
+	const most = 2000
+	found, err := b.deps.Records.Matching(asSystem(ctx), "PractitionerRole", parameter+"="+url.QueryEscape(strings.Join(values, ",")), most)
+	if err != nil {
+		return nil, err
+	}
+	who := make(map[string]bool, len(found))
+	for _, text := range found {
+		var r struct {
+			ID           string         `json:"id"`
+			Active       *bool          `json:"active"`
+			Practitioner part.Reference `json:"practitioner"`
+		}
+		if json.Unmarshal(text, &r) == nil && (r.Active == nil || *r.Active) {
+			who["PractitionerRole/"+r.ID], who[r.Practitioner.Reference] = true, true
+		}
+	}
+	return who, nil
 }
 
 const claimedIn = `SELECT cell, seat, expires FROM calendar_claim WHERE resource = $1 AND cell >= $2 AND cell < $3`

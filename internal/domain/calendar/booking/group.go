@@ -158,7 +158,7 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 		is := *a.draft
 		is.id, is.state = a.id, booked
 		if a.verb == doHold {
-			is.state = held
+			is.state, is.expires = held, g.b.deps.Clock.Now().Unix()+holdSeconds // from when the time was seen to be free
 		}
 		claims, err := g.ledger.take(a.id, a.wants, nil, is.claimExpiry())
 		if err != nil {
@@ -241,6 +241,9 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 		is.Claims, is.starts, is.ends = claims, a.draft.starts, a.draft.ends
 		is.Schedule, is.Schedules, is.Zone, is.Extra, is.State = a.draft.Schedule, a.draft.Schedules, a.draft.Zone, a.draft.Extra, a.draft.State
 		is.Slots = a.draft.Slots
+		if err := g.pass(ctx, tx, was); err != nil {
+			return err
+		}
 	}
 	return g.conclude(a, was, &is)
 }

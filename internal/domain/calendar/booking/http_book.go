@@ -83,7 +83,6 @@ func (b *Service) hold(ctx context.Context, ask *asked) (*act, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.booking.expires = b.deps.Clock.Now().Unix() + holdSeconds
 	d.booking.Given = ask.given
 	return &act{verb: doHold, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given}, nil
 }

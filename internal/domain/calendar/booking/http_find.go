@@ -16,11 +16,11 @@ func (b *Service) handleFind(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := readParameters(r, body, "start", "end", "practitioner", "location-reference", "service-type", "visit-type", "patient-reference", "_count", "_offset")
+	p, err := readParameters(r, body, "start", "end", "practitioner", "location-reference", "service-type", "visit-type", "specialty", "organization", "patient-reference", "_count", "_offset")
 	if err != nil {
 		return err
 	}
-	f := &finding{services: append(p.all("service-type"), p.all("visit-type")...)}
+	f := &finding{services: append(p.all("service-type"), p.all("visit-type")...), specialties: p.all("specialty")}
 	if f.from, err = instantOf("start", p.one("start")); err != nil {
 		return err
 	}
@@ -31,6 +31,9 @@ func (b *Service) handleFind(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.places, err = p.references("location-reference", "Location"); err != nil {
+		return err
+	}
+	if f.organizations, err = p.references("organization", "Organization"); err != nil {
 		return err
 	}
 	patient, err := p.reference("patient-reference", "Patient")

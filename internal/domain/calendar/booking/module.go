@@ -22,6 +22,14 @@ func Migrations() fs.FS {
 	return files
 }
 
+// Operations are the operations of booking on Appointment, by name, with the canonical URLs of their definitions.
+func Operations() [][2]string {
+	const ihe = "https://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-"
+	return [][2]string{
+		{"find", ihe + "find"}, {"hold", ihe + "hold"}, {"book", ihe + "book"}, {"cancel", "urn:ward:operation:appointment-cancel"}, {"reschedule", "urn:ward:operation:appointment-reschedule"},
+	}
+}
+
 // Module is what booking brings to the product.
 func (b *Service) Module() module.Module {
 	m := module.Module{

@@ -186,6 +186,18 @@ func scheduleOf(a *availability.Availability, id string) ([]byte, error) {
 		types[i] = map[string]any{"coding": []any{map[string]string{"system": serviceSystem, "code": o.Service}}}
 	}
 	m.set("serviceType", types)
+	if len(a.Specialties) > 0 {
+		list := make([]any, len(a.Specialties))
+		for i, token := range a.Specialties {
+			system, code := availability.SplitCode(token)
+			coding := map[string]string{"code": code}
+			if system != "" {
+				coding["system"] = system
+			}
+			list[i] = map[string]any{"coding": []any{coding}}
+		}
+		m.set("specialty", list)
+	}
 	if a.Name != "" {
 		m.set("comment", a.Name)
 	}

@@ -59,13 +59,21 @@ func changeEntries(ctx context.Context, tx db.Tx, changes []entryChange) error {
 
 // release lets the claims of a booking go: to the next on the waitlist as an offer, else they are free.
 func (g *group) release(ctx context.Context, tx db.Tx, was *booking) error {
-	next, patient, err := g.next(ctx, tx, was)
-	if err != nil {
-		return err
+	g.ledger.drop(was.id, was.Claims)
+	return g.pass(ctx, tx, was)
+}
+
+// pass offers a time that a booking had, and whose claims were dropped, to the next on the waitlist, as far as it is whole: a visit that moved by a little
+// leaves less than a visit.
+func (g *group) pass(ctx context.Context, tx db.Tx, was *booking) error {
+	for _, c := range was.Claims {
+		if c.Party != was.Patient && !g.ledger.fits(&want{party: c.Party, from: c.From, to: c.To}, "", c.Seat) {
+			return nil
+		}
 	}
-	if next == "" {
-		g.ledger.drop(was.id, was.Claims)
-		return nil
+	next, patient, err := g.next(ctx, tx, was)
+	if err != nil || next == "" {
+		return err
 	}
 	offer := &booking{
 		id: id.New(), state: held, starts: was.starts, ends: was.ends, expires: min(g.now+offerSeconds, was.starts),
@@ -75,7 +83,6 @@ func (g *group) release(ctx context.Context, tx db.Tx, was *booking) error {
 	}
 	for _, c := range was.Claims {
 		if c.Party == was.Patient {
-			g.ledger.drop(was.id, []claim{c})
 			continue
 		}
 		g.ledger.put(offer.id, c, 0)
