@@ -14,6 +14,7 @@ type tenantCmd struct {
 	List    tenantListCmd    `cmd:"" help:"List the tenants."`
 	Show    tenantShowCmd    `cmd:"" help:"Show a tenant: where it is, its settings, the work on it."`
 	Set     tenantSetCmd     `cmd:"" help:"Change a tenant's settings."`
+	Limit   tenantLimitCmd   `cmd:"" help:"Change what a tenant may use."`
 	Suspend tenantSuspendCmd `cmd:"" help:"Refuse everybody; the data stays."`
 	Resume  tenantResumeCmd  `cmd:"" help:"Let everybody in again."`
 	Move    tenantMoveCmd    `cmd:"" help:"Move a tenant to another database while it is in use."`
@@ -84,6 +85,29 @@ func (c *tenantListCmd) Run(ctx context.Context, w *world) error {
 		}
 		return t.Flush()
 	})
+}
+
+type tenantLimitCmd struct {
+	place  `embed:""`
+	Slug   string `arg:"" help:"The tenant."`
+	Limits string `arg:"" help:"All its limits, as a JSON object of numbers; what is left out has none."`
+}
+
+// Help is shown by --help.
+func (tenantLimitCmd) Help() string {
+	return `The limits are requestsPerSecond, of each process, and resources. Beyond the one requests are answered 429, beyond the other what would store something new 507.
+
+Example:
+  ward tenant limit st-marys '{"requestsPerSecond":200,"resources":1000000}'`
+}
+
+// Run changes the limits.
+func (c *tenantLimitCmd) Run(ctx context.Context, w *world) error {
+	limits, err := tenancy.ParseLimits(c.Limits)
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, w, func(d desk) error { return d.SetTenantLimits(ctx, c.Slug, limits) })
 }
 
 type tenantSetCmd struct {

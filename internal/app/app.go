@@ -197,7 +197,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.server, err = serve.New(serve.Deps{
 		Routes: routes, Tenants: a.Tenants, Tokens: a.asked, Sessions: a.Sessions, Passwords: a.Secrets, Origins: a.OAuth, Audit: a.Audit, Checks: a.checks(), Metrics: a.metrics, Traces: a.traces, Log: a.log, Clock: a.clock,
-		Lanes: a.lanes,
+		Lanes: a.lanes, Rate: a.rate(),
 	}, serve.Options{
 		Listen: h.Listen, OpsListen: h.OpsListen, Certificate: h.Certificate, Key: h.Key, Certificates: get, Protocols: protocols, Proxies: behind, Targets: a.targets,
 		Timeouts: map[module.Lane]time.Duration{

@@ -20,6 +20,7 @@ type Desk interface {
 	ListTenants(ctx context.Context) ([]tenancy.Tenant, error)
 	SetTenantStatus(ctx context.Context, slug, status string) error
 	SetTenantSettings(ctx context.Context, slug string, settings tenancy.Settings) error
+	SetTenantLimits(ctx context.Context, slug string, limits map[string]int64) error
 	TierDesk
 
 	// CreateToken mints a token for the tenant, or for an operator when tenant is "".
@@ -98,6 +99,10 @@ func (d *localDesk) SetTenantStatus(ctx context.Context, slug, status string) er
 
 func (d *localDesk) SetTenantSettings(ctx context.Context, slug string, s tenancy.Settings) error {
 	return d.app.Tiers.SetSettings(ctx, slug, s)
+}
+
+func (d *localDesk) SetTenantLimits(ctx context.Context, slug string, limits map[string]int64) error {
+	return d.app.Tiers.SetLimits(ctx, slug, limits)
 }
 
 func (d *localDesk) tenant(ctx context.Context, slug string) (scope.Tenant, error) {
@@ -180,6 +185,7 @@ type (
 	tenantWire struct {
 		Slug, Name, Status string
 		Settings           tenancy.Settings
+		Limits             map[string]int64
 	}
 	tokenWire struct {
 		Tenant, Role, Name, ID string
@@ -217,6 +223,9 @@ func (a *App) controlMux() *http.ServeMux {
 	})
 	operation(mux, "tenant-settings", func(ctx context.Context, in tenantWire) (struct{}, error) {
 		return struct{}{}, d.SetTenantSettings(ctx, in.Slug, in.Settings)
+	})
+	operation(mux, "tenant-limits", func(ctx context.Context, in tenantWire) (struct{}, error) {
+		return struct{}{}, d.SetTenantLimits(ctx, in.Slug, in.Limits)
 	})
 	operation(mux, "token-create", func(ctx context.Context, in tokenWire) (out tokenMade, err error) {
 		out.Secret, out.Token, err = d.CreateToken(ctx, in.Tenant, in.Role, in.Name, in.Lifetime)
@@ -283,6 +292,11 @@ func (d *remoteDesk) SetTenantStatus(ctx context.Context, slug, status string) e
 
 func (d *remoteDesk) SetTenantSettings(ctx context.Context, slug string, s tenancy.Settings) error {
 	_, err := call[struct{}](ctx, d.c, "tenant-settings", tenantWire{Slug: slug, Settings: s})
+	return err
+}
+
+func (d *remoteDesk) SetTenantLimits(ctx context.Context, slug string, limits map[string]int64) error {
+	_, err := call[struct{}](ctx, d.c, "tenant-limits", tenantWire{Slug: slug, Limits: limits})
 	return err
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"ward/internal/base/fault"
 	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/booking"
@@ -102,7 +103,15 @@ func (a *App) build() (err error) {
 		Tenants:    a.allTenants, Audit: a.recorder(), Opened: a.Glass.Opened,
 		Settings: func(ctx context.Context) (records.Settings, error) {
 			s, err := a.Tenants.Settings(ctx)
-			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare}, err
+			if err != nil {
+				return records.Settings{}, err
+			}
+			sc, _ := scope.From(ctx)
+			most, err := a.Tenants.Limit(ctx, sc.Tenant.ID, tenancy.LimitResources)
+			if fault.Is(err, fault.CodeNotFound) {
+				err = nil // as for the settings: no entry, no limits
+			}
+			return records.Settings{ReferentialIntegrity: s.ReferentialIntegrity, CareOnly: s.ClinicianAccess == tenancy.ChartsInCare, MostResources: most}, err
 		},
 	})
 	if err != nil {

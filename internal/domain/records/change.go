@@ -24,8 +24,9 @@ type Change struct {
 	Created bool     // there was no resource, or a deleted one
 	NoOp    bool     // a deletion of what was not there
 
-	resolves bool // the tenant demands that references resolve
-	fresh    bool // the id is new: nothing can be stored under it
+	resolves bool  // the tenant demands that references resolve
+	most     int64 // resources that the tenant may have; 0: any number
+	fresh    bool  // the id is new: nothing can be stored under it
 	registry *search.Registry
 	doc      *jsontape.Doc
 	values   indexed
@@ -72,7 +73,7 @@ func (s *Service) prepareIn(ctx context.Context, registry *search.Registry, sett
 	} else if !id.Valid(resourceID) {
 		return nil, fault.Invalid("a resource id has 1 to 64 letters, digits, '-' and '.'")
 	}
-	c.registry, c.resolves, c.rights = registry, settings.ReferentialIntegrity, access.Of(ctx)
+	c.registry, c.resolves, c.most, c.rights = registry, settings.ReferentialIntegrity, settings.MostResources, access.Of(ctx)
 	if op == OpDelete {
 		return c, s.permit(c)
 	}

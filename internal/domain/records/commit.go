@@ -83,7 +83,15 @@ func (s *Service) apply(ctx context.Context, tx db.Tx, cs []*Change) (errs []err
 		return nil, err
 	}
 	errs = make([]error, len(cs))
+	room, err := s.room(ctx, tx, cs, slots)
+	if err != nil {
+		return nil, err
+	}
 	for i, c := range cs {
+		if creates(c, slots[i]) && !room.take() {
+			errs[i] = room.refusal()
+			continue
+		}
 		errs[i] = s.step(c, slots[i])
 	}
 	if err := s.checkReferences(ctx, tx, cs, slots, errs); err != nil {

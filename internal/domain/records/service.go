@@ -54,11 +54,14 @@ type Settings struct {
 	ReferentialIntegrity bool
 	// CareOnly keeps clinicians and nurses to the charts of the patients in their care.
 	CareOnly bool
+	// MostResources is how many resources there may be, without what is deleted; 0 is any number.
+	MostResources int64
 }
 
 // Service is the record store of all tenants: the scope in each call's context says whose.
 type Service struct {
 	db          *db.DB
+	quotas      quotas
 	definitions *spec.Definitions
 	validator   *validate.Validator
 	standard    *search.Registry

@@ -203,7 +203,10 @@ func (s *Server) scope(ctx context.Context, rt *route, r *http.Request) (sc scop
 	}
 	sc.Principal = principal
 	sc.System = !rt.ofTenant
-	return sc, nil
+	if rt.ofTenant && rt.Lane != module.Urgent && s.deps.Rate != nil {
+		err = s.deps.Rate(ctx, sc.Tenant)
+	}
+	return sc, err
 }
 
 // principal is who is asking: by a token, or else by the cookie of a session, whose requests must come from this site's own pages

@@ -58,7 +58,8 @@ type Deps struct {
 	Passwords Passwords // for routes that are Basic alone
 	Origins   Origins   // whose pages may call the API; nil: nobody's but our own
 	Lanes     *limit.Lanes
-	Checks    []Check // for /readyz
+	Rate      func(ctx context.Context, tenant scope.Tenant) error // counts a request of the tenant, and refuses one too many; nil: none is
+	Checks    []Check                                              // for /readyz
 	Metrics   *observe.Metrics
 	Traces    *observe.Traces
 	Log       *slog.Logger

@@ -251,6 +251,27 @@ func (d *Directory) SetStatus(ctx context.Context, slug, status string) (err err
 	})
 }
 
+// Limit is a limit of the tenant's, from memory when it was asked for lately; 0 is none.
+func (d *Directory) Limit(ctx context.Context, id int32, name string) (int64, error) {
+	t, ok := d.byID.Peek(id)
+	if !ok {
+		var err error
+		if t, err = d.Entry(ctx, id); err != nil {
+			return 0, err
+		}
+	}
+	return t.Limits[name], nil
+}
+
+// SetLimits replaces the tenant's limits. It returns fault.NotFound for a slug that no tenant has, and fault.Invalid for a limit that can't be.
+func (d *Directory) SetLimits(ctx context.Context, slug string, limits map[string]int64) (err error) {
+	defer fault.Op(&err, "tenancy.SetLimits", slug)
+	if err := CheckLimits(limits); err != nil {
+		return err
+	}
+	return d.Change(ctx, slug, func(t *Tenant) error { t.Limits = limits; return nil })
+}
+
 // SetSettings replaces the tenant's settings. It returns fault.NotFound for a slug that no tenant has.
 func (d *Directory) SetSettings(ctx context.Context, slug string, s Settings) (err error) {
 	defer fault.Op(&err, "tenancy.SetSettings", slug)

@@ -39,7 +39,7 @@ type Tenant struct {
 	Cell   string           // that serves it; "" is the one that asks
 	Region string           // for people: where it is
 	Plan   string           // for people: what it pays for
-	Limits map[string]int64 // by name, for those who hold tenants to them
+	Limits map[string]int64 // by name: LimitRequests, LimitResources
 	KMS    string           // the KMS key around its own key; "" is the default one
 	Due    time.Time        // its data may be destroyed from then on; zero is never
 	Move   *Move            // under way; nil is none
@@ -80,7 +80,29 @@ type Terms struct {
 	Due time.Time
 }
 
+// The limits that a tenant can have. Without one it is held to none.
+const (
+	LimitRequests  = "requestsPerSecond" // requests of those who are signed in, but for urgent ones; of each process
+	LimitResources = "resources"         // resources that are there, without what is deleted
+)
+
+// CheckLimits returns fault.Invalid for a limit that nobody is held to, or one that is not above 0.
+func CheckLimits(limits map[string]int64) error {
+	for name, n := range limits {
+		if name != LimitRequests && name != LimitResources {
+			return fault.Invalid("there is no limit of that name: there are %s and %s", LimitRequests, LimitResources)
+		}
+		if n < 1 {
+			return fault.Invalid("the limit %s is a number above 0; leave it out for none", name)
+		}
+	}
+	return nil
+}
+
 func (t *Terms) check() error {
+	if err := CheckLimits(t.Limits); err != nil {
+		return err
+	}
 	if t.Tier == "" {
 		t.Tier = Pooled
 	}
@@ -125,5 +147,5 @@ func ParseLimits(text string) (map[string]int64, error) {
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return nil, fault.Invalid("limits are a JSON object of whole numbers, such as {\"resources\":100000}")
 	}
-	return l, nil
+	return l, CheckLimits(l)
 }

@@ -169,6 +169,14 @@ func (s *Service) SetCell(ctx context.Context, c tenancy.Cell) error {
 	return s.deps.Audit.Record(scope.WithSystem(ctx), audit.Event{Action: audit.Setting, Type: "cell", ID: c.Name, Detail: "cell", By: sc.Principal})
 }
 
+// SetLimits replaces a tenant's limits. Errors are those of [tenancy.Directory.SetLimits].
+func (s *Service) SetLimits(ctx context.Context, slug string, limits map[string]int64) error {
+	if err := s.deps.Directory.SetLimits(ctx, slug, limits); err != nil {
+		return err
+	}
+	return s.noteOf(ctx, slug, audit.Event{Action: audit.Setting, Detail: "limits"})
+}
+
 // SetSettings replaces a tenant's settings. Errors are those of [tenancy.Directory.SetSettings].
 func (s *Service) SetSettings(ctx context.Context, slug string, settings tenancy.Settings) error {
 	if err := s.deps.Directory.SetSettings(ctx, slug, settings); err != nil {
