@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +33,7 @@ func (r *Rates) Take(tenant int32, perSecond int64) error {
 		old := due.Load()
 		next := max(old, now)
 		if wait := next - now - ahead; wait > 0 {
-			return fault.Exhausted("this tenant may ask %d times a second (its limit requestsPerSecond), and does", perSecond).Retry(time.Duration(math.Ceil(float64(wait))))
+			return fault.Exhausted("this tenant may ask %d times a second (its limit requestsPerSecond), and does", perSecond).Retry(time.Duration(wait))
 		}
 		if due.CompareAndSwap(old, next+apart) {
 			return nil
