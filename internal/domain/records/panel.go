@@ -2,8 +2,10 @@ package records
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"ward/internal/backend/db"
@@ -171,7 +173,9 @@ func (p *panelSource) gather(ctx context.Context, q db.Querier) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(p.pending, func(a, b panelRow) int { return bytes.Compare(a.position(), b.position()) })
+	slices.SortFunc(p.pending, func(a, b panelRow) int {
+		return cmp.Or(strings.Compare(a.patient, b.patient), cmp.Compare(a.rid, b.rid))
+	})
 	p.pending = slices.Compact(p.pending)
 	return p.e.budget.spend(len(p.pending)/8 + 1)
 }
