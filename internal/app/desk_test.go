@@ -20,7 +20,12 @@ import (
 // started runs the product on embedded backends until the test ends.
 func started(t *testing.T, c app.Config) *app.App {
 	t.Helper()
-	a, err := app.Open(t.Context(), c, app.Options{Version: "test", Log: slog.New(slog.DiscardHandler)})
+	return startedLogging(t, c, slog.New(slog.DiscardHandler))
+}
+
+func startedLogging(t *testing.T, c app.Config, log *slog.Logger) *app.App {
+	t.Helper()
+	a, err := app.Open(t.Context(), c, app.Options{Version: "test", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
