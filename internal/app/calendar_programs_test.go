@@ -397,7 +397,7 @@ func TestFeed_TellsNoTitlesUnlessAsked(t *testing.T) {
 			t.Errorf("asked 40 times: %v", statuses)
 		}
 		h.nowhere(secret, strings.TrimPrefix(titled, "calendar/feed/"), strings.TrimPrefix(patients, "calendar/feed/"))
-		said := h.hospital.events(audit.Query{})
+		said := h.events(audit.Query{})
 		if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "grant calendar-feed/") }) ||
 			!slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "revoke calendar-feed/"+busyID) }) ||
 			!slices.ContainsFunc(said, func(s string) bool {

@@ -25,7 +25,7 @@ type Property struct {
 // The limits of an iCalendar object.
 const (
 	maxLine       = 256 << 10 // bytes of an unfolded line
-	maxLines      = 500_000
+	maxLines      = 250_000
 	maxDepth      = 6
 	maxParameters = 32
 )
@@ -160,9 +160,9 @@ func (p *parser) property(line []byte) (Property, error) {
 	}
 	out := Property{Name: strings.ToUpper(s[:end])}
 	s = s[end:]
-	for s[0] == ';' {
+	for n := 0; s[0] == ';'; n++ {
 		name, rest, ok := strings.Cut(s[1:], "=")
-		if !ok || len(out.Params) >= maxParameters {
+		if !ok || n >= maxParameters {
 			return Property{}, p.bad("must have parameters of the form NAME=VALUE, %d at most", maxParameters)
 		}
 		value, after := "", 0

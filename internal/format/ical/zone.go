@@ -53,7 +53,7 @@ func LoadZone(name string) (*Zone, error) {
 		return z.(*Zone), nil
 	}
 	unknown := fault.New(fault.CodeInvalid, "unknown time zone: it must be a name of the IANA time zone database such as America/New_York or Europe/London")
-	if name == "" || name == "Local" || len(name) > 64 || strings.ContainsAny(name, "\\\x00") {
+	if name == "Local" || !plainName(name) {
 		return nil, unknown
 	}
 	location, err := time.LoadLocation(name)
@@ -62,6 +62,22 @@ func LoadZone(name string) (*Zone, error) {
 	}
 	z, _ := zones.LoadOrStore(name, newZone(name, location))
 	return z.(*Zone), nil
+}
+
+// plainName says whether a zone may have the name: words of letters, digits, - + and _ with / between them. What is none must not reach the
+// file system, in which ./UTC and .//UTC are zones too.
+func plainName(name string) bool {
+	if len(name) > 64 {
+		return false
+	}
+	for word := range strings.SplitSeq(name, "/") {
+		if word == "" || strings.ContainsFunc(word, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '+' && r != '_'
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func newZone(name string, location *time.Location) *Zone {

@@ -67,7 +67,9 @@ const (
 	maxOverrides   = 5_000
 	maxReminders   = 10
 	maxDays        = 366   // an occurrence's length
-	maxMonthly     = 3_000 // occurrences in its first month
+	maxMonthly     = 3_000 // occurrences of its rule in a month; also RDATEs
+	maxExDates     = 5_000
+	lastYear       = 9998
 	maxTitle       = 200
 	maxText        = 10_000
 )
@@ -99,6 +101,9 @@ func parseTime(field, s string) (ical.Moment, error) {
 	m, err := ical.ParseMoment(field, compact)
 	if err != nil || len(s) != 10 && len(s) != 19 && len(s) != 20 {
 		return m, fault.Invalid("%s must be a time such as 2026-01-03T09:00:00 on the clocks of tz, or a day such as 2026-01-03", field)
+	}
+	if year, _, _ := m.Civil.Date(); year < 1 || year > lastYear {
+		return m, fault.Invalid("%s must be in the years 0001 to %d", field, lastYear)
 	}
 	return m, nil
 }
@@ -162,11 +167,38 @@ func compile(e *Event) (*ready, error) {
 	if r.length, err = r.span(d.Start, "end", e.End); err != nil {
 		return nil, err
 	}
-	first := r.series.First().Start
-	if n := len(r.series.Between(nil, first, first+31*86400, maxMonthly+1)); n > maxMonthly {
-		return nil, fault.Invalid("rrule gives more than %d occurrences in a month: choose a longer FREQ or INTERVAL", maxMonthly)
+	if err := r.sparse(d); err != nil {
+		return nil, err
 	}
 	return r, r.override()
+}
+
+// sparse fails for a rule that gives too many occurrences in a month. Rules of days give at most 31. Of others the months are looked at in which
+// they first give any: a day has as many as the next.
+func (r *ready) sparse(d ical.Definition) (err error) {
+	const looks, month = 24, 31 * 86400
+	if d.Rule == nil || d.Rule.Freq <= ical.Daily && len(d.Rule.ByHour)+len(d.Rule.ByMinute)+len(d.Rule.BySecond) == 0 {
+		return nil
+	}
+	s := r.series
+	if len(d.RDates)+len(d.ExDates) > 0 {
+		if s, err = ical.NewSeries(ical.Definition{Start: d.Start, Zone: d.Zone, Rule: d.Rule}); err != nil {
+			return err
+		}
+	}
+	at := s.First().Start
+	var room [1]ical.Occurrence
+	for range looks {
+		if n := len(s.Between(nil, at, at+month, maxMonthly+1)); n > maxMonthly {
+			return fault.Invalid("rrule gives more than %d occurrences in a month: choose a longer FREQ or INTERVAL", maxMonthly)
+		}
+		next := s.Between(room[:0], at+month, monthBegin(12*(lastYear+1)), 1)
+		if len(next) == 0 {
+			return nil
+		}
+		at = next[0].Start
+	}
+	return nil
 }
 
 // span is how long an occurrence lasts that begins at start and ends at the time that a field gives.
@@ -287,6 +319,9 @@ func (e *Event) check() error {
 	}
 	if len(e.Overrides) > maxOverrides {
 		return fault.Invalid("an event may have up to %d overrides", maxOverrides)
+	}
+	if len(e.RDates) > maxMonthly || len(e.ExDates) > maxExDates {
+		return fault.Invalid("rdates may be up to %d, exdates up to %d", maxMonthly, maxExDates)
 	}
 	if len(e.Reminders) > maxReminders || slices.ContainsFunc(e.Reminders, func(m int) bool { return m < 0 || m > 60*24*60 }) {
 		return fault.Invalid("reminders must be up to %d numbers of minutes before the start, each from 0 to %d", maxReminders, 60*24*60)

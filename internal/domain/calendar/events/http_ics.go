@@ -113,6 +113,9 @@ func (s *Service) handleImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(list)*len(subscribers) > maxEntries {
+		return fault.Invalid("subscriber: %d events for %d subscribers are more than %d entries: import them in parts", len(list), len(subscribers), maxEntries)
+	}
 	made, err := s.Import(r.Context(), list, s.guarded(r, &v))
 	if err != nil {
 		return err

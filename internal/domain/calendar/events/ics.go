@@ -14,8 +14,12 @@ import (
 	"ward/internal/format/ical"
 )
 
-// maxImported is how many events one import may have.
-const maxImported = 5_000
+// What one file may have.
+const (
+	maxImported = 5_000  // events
+	maxEntries  = 20_000 // events in calendars: events × subscribers
+	maxZones    = 500
+)
 
 // calendarOf is the events as an iCalendar object (RFC 5545), with the time zones that they use.
 func calendarOf(list []*ready, stamp time.Time) *ical.Component {
@@ -177,6 +181,15 @@ type importer struct {
 // eventsOf are the events of a calendar, for an organisation and subscribers. It fails with Invalid, which names the event by its place and
 // the property, and gives all events or none.
 func eventsOf(c *ical.Component, organization string, subscribers []string) ([]*ready, error) {
+	zones := 0
+	for _, sub := range c.Components {
+		if sub.Name == "VTIMEZONE" {
+			zones++
+		}
+	}
+	if zones > maxZones {
+		return nil, fault.Invalid("the calendar has more than %d VTIMEZONEs", maxZones)
+	}
 	m := &importer{zones: c.Zones(), organization: organization, subscribers: subscribers, events: map[string]*Event{}, zoneOf: map[string]*ical.Zone{}, overrides: map[string][]*ical.Component{}}
 	n := 0
 	for _, event := range c.Components {
@@ -187,9 +200,6 @@ func eventsOf(c *ical.Component, organization string, subscribers []string) ([]*
 		if err := m.take(event); err != nil {
 			return nil, place(n, err)
 		}
-	}
-	if len(m.uids) > maxImported {
-		return nil, fault.Invalid("the calendar has more than %d events: import it in parts", maxImported)
 	}
 	var list []*ready
 	for i, uid := range m.uids {
@@ -214,10 +224,25 @@ func eventsOf(c *ical.Component, organization string, subscribers []string) ([]*
 
 // place says which event an error is about.
 func place(n int, err error) error {
-	if f, ok := fault.Of(err); ok && f.Code == fault.CodeInvalid {
-		return fault.Invalid("event %d of the calendar: %s", n, f.Message)
+	f, ok := fault.Of(err)
+	if !ok || f.Code != fault.CodeInvalid {
+		return err
 	}
-	return err
+	field, rest, _ := strings.Cut(f.Message, " ")
+	if name, ok := propertyOf[field]; ok {
+		return fault.Invalid("event %d of the calendar: %s %s", n, name, rest)
+	}
+	return fault.Invalid("event %d of the calendar: %s", n, f.Message)
+}
+
+// propertyOf is from which property a field of an event comes.
+//
+//nolint:gochecknoglobals // constant table
+var propertyOf = map[string]string{
+	"uid": "UID", "title": "SUMMARY", "description": "DESCRIPTION", "location": "LOCATION", "category": "CATEGORIES", "status": "STATUS", "start": "DTSTART", "end": "DTEND",
+	"rrule": "RRULE", "rdates": "RDATE", "exdates": "EXDATE", "overrides.recurrence": "RECURRENCE-ID", "overrides.start": "DTSTART beside RECURRENCE-ID",
+	"overrides.end": "DTEND beside RECURRENCE-ID", "overrides.title": "SUMMARY beside RECURRENCE-ID", "overrides.description": "DESCRIPTION beside RECURRENCE-ID",
+	"overrides.location": "LOCATION beside RECURRENCE-ID", "overrides.status": "STATUS beside RECURRENCE-ID",
 }
 
 // take reads a VEVENT.
@@ -229,6 +254,9 @@ func (m *importer) take(c *ical.Component) error {
 	if _, is := c.Get("RECURRENCE-ID"); is {
 		m.overrides[uid] = append(m.overrides[uid], c)
 		return nil
+	}
+	if len(m.uids) == maxImported {
+		return fault.Invalid("is one too many: import up to %d at once", maxImported)
 	}
 	if m.events[uid] != nil {
 		return fault.Invalid("UID must be there once, but for VEVENTs with RECURRENCE-ID")
