@@ -54,7 +54,9 @@ func (s *Series) splitRule(at Occurrence, first, second *Definition) {
 		if d.Start.Date {
 			until = Moment{Civil: at.Local - daySeconds, Date: true}
 		}
-		r.Count, r.Until = 0, &until
+		if !s.over(at) {
+			r.Count, r.Until = 0, &until
+		}
 		first.Rule = &r
 	}
 	r := d.Rule.explicit(d.Start.Civil)
@@ -78,6 +80,20 @@ func (s *Series) splitRule(at Occurrence, first, second *Definition) {
 		second.RDates = append(second.RDates, Moment{Civil: at.Local, Date: d.Start.Date, UTC: d.Start.UTC})
 	}
 	second.Rule = &r
+}
+
+// over says whether the rule ended before an occurrence, which an RDATE gives then.
+func (s *Series) over(at Occurrence) bool {
+	switch u := s.definition.Rule.Until; {
+	case u == nil:
+		return s.last < at.Local // COUNT, or never
+	case u.UTC:
+		return int64(u.Civil) < at.Start
+	case u.Date:
+		return u.Civil+daySeconds <= at.Local
+	default:
+		return u.Civil < at.Local
+	}
 }
 
 // ruled says whether the rule itself, or DTSTART, gives an occurrence.

@@ -2,8 +2,8 @@
 // whole cohorts. Booking is its neighbour.
 //
 // It owns the tables calendar_event (one row per event, its body sealed under the tenant's key), calendar_month (which events to look at
-// for a subscriber's month), calendar_subscription (what changed for a subscriber, and when), calendar_subscriber (versions) and
-// calendar_counter; and the HTTP API below /t/{tenant}/calendar/events and /sync.
+// for a subscriber's month), calendar_subscription (what changed for a subscriber, and when), calendar_subscriber (versions),
+// calendar_counter and calendar_name (what calendar programs call events); and the HTTP API below /t/{tenant}/calendar/events and /sync.
 //
 // An event belongs to an organisation and has subscribers: any FHIR references. Series are stored as rules and never expanded ahead. An
 // override is a change to one occurrence, named by the local time that the rule gives it.

@@ -69,6 +69,7 @@ const (
 	maxDays        = 366   // an occurrence's length
 	maxMonthly     = 3_000 // occurrences of its rule in a month; also RDATEs
 	maxExDates     = 5_000
+	maxCount       = 100_000 // COUNT: finding the last one takes a walk
 	lastYear       = 9998
 	maxTitle       = 200
 	maxText        = 10_000
@@ -145,6 +146,9 @@ func compile(e *Event) (*ready, error) {
 		rule, err := ical.ParseRule(e.RRule)
 		if err != nil {
 			return nil, err
+		}
+		if rule.Count > maxCount {
+			return nil, fault.Invalid("rrule may have COUNT from 1 to %d", maxCount)
 		}
 		d.Rule = &rule
 	}
