@@ -31,6 +31,7 @@ import (
 	"ward/internal/base/testenv"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/audit"
+	"ward/internal/kernel/identity"
 	"ward/internal/kernel/tenancy"
 	"ward/internal/kernel/tiers"
 	"ward/internal/kernel/transfer"
@@ -652,6 +653,84 @@ func TestArchive_TheLogProves(t *testing.T) {
 			t.Fatal(err)
 		}
 		proves(from, slug, token, int64(i+1), 6)
+	}
+}
+
+// TestArchive_WhileItIsUsed exports a tenant from SQLite and imports it on PostgreSQL, and the other way round, and destroys a copy, while there is load on the tenant: no request fails, an archive is of
+// one moment, and every row's hash is what it was there.
+func TestArchive_WhileItIsUsed(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := []age.Identity{key}
+	a, c := started(t, embedded(t)), embedded(t)
+	c.DB.URL, c.DB.Migrate = dbtest.PostgresURL(t), true
+	b := started(t, c)
+	_, token := fullTenant(t, a, "st-marys")
+	l := begin(t, "st-marys", token, a)
+	// carry takes the tenant from one Ward to another and says what the archive has.
+	carry := func(from *app.App, slug string, to *app.App, as string) (tenancy.Tenant, tiers.Manifest) {
+		t.Helper()
+		file, err := os.Create(filepath.Join(t.TempDir(), "archive"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		began := time.Now()
+		m, err := from.Tiers.Export(t.Context(), slug, file, []age.Recipient{key.Recipient()}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exported := time.Since(began)
+		began = time.Now()
+		made, _, err := to.Tiers.Import(t.Context(), file, by, tiers.Admission{Slug: as}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, err := file.Seek(0, io.SeekEnd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: exported %d rows, %d MB, in %v; imported in %v", as, m.Rows(), size>>20, exported.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+		return made, m
+	}
+	agrees := func(a *app.App, made tenancy.Tenant, m tiers.Manifest) {
+		t.Helper()
+		for name, got := range digestOf(t, a, made.Tenant) {
+			if want := m.Tables[name]; got != want && !slices.Contains(identity.OwnTables(), name) {
+				t.Errorf("%s: %d rows, the archive has %d, or they differ", name, got.Rows, want.Rows)
+			}
+		}
+	}
+	onPostgres, m := carry(a, "st-marys", b, "copy")
+	agrees(b, onPostgres, m)
+	back, m2 := carry(b, "copy", a, "back")
+	agrees(a, back, m2)
+	for name, was := range m.Tables { // but for the trail of what was done here
+		if got := m2.Tables[name]; got != was && !strings.HasPrefix(name, "audit_") && !strings.HasSuffix(name, "_checked") {
+			t.Errorf("%s: %d rows after two ways, %d before, or they differ", name, got.Rows, was.Rows)
+		}
+	}
+	for from, slug := range map[*app.App]string{a: "back", b: "copy"} {
+		began := time.Now()
+		if _, err := from.Tiers.Delete(t.Context(), slug, time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		awaited(t, "it is destroyed", func() bool {
+			if err := from.Tiers.Resume(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			_, err := from.Tenants.Get(t.Context(), slug)
+			return fault.Is(err, fault.CodeNotFound)
+		})
+		t.Logf("%s: destroyed in %v", slug, time.Since(began).Round(time.Millisecond))
+	}
+	l.end()
+	for from, gone := range map[*app.App]tenancy.Tenant{a: back, b: onPostgres} {
+		if _, err := from.Backends.Seal.Of(t.Context(), gone.ID); !fault.Is(err, fault.CodeGone) {
+			t.Errorf("the key of %s: %v", gone.Slug, err)
+		}
 	}
 }
 
