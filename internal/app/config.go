@@ -104,6 +104,8 @@ type SealConfig struct {
 	KMS string `default:"" help:"Key service that wraps tenants' keys: file:FOLDER, secret: (derived from key.secret) or vault://TOKEN@HOST:8200/transit/ward-; empty is file: and keys in the data folder, or secret: when key.secret is set." unit:"URL" secret:"url" name:"kms"`
 	Old string `default:"" help:"Key service that wrapped them before, until ward seal rewrap has run; secret:BASE64 is a former key.secret." unit:"URL" secret:"url"`
 	Off bool   `default:"false" help:"Keep new data in the clear. For measurements only."`
+
+	Clear bool `default:"false" help:"Read what was kept in the clear while seal.off was set. Without it such data is refused as changed."`
 }
 
 // LogConfig is what is written to standard error.

@@ -23,7 +23,7 @@ func (o opener) seal(b *Backends) (*seal.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := seal.Deps{DB: b.DB, Service: service, Clock: o.clock, Log: o.log, Off: o.config.Seal.Off}
+	d := seal.Deps{DB: b.DB, Service: service, Clock: o.clock, Log: o.log, Off: o.config.Seal.Off, Clear: o.config.Seal.Clear}
 	if o.config.Seal.Old != "" {
 		if d.Old, err = o.keyService(o.config.Seal.Old, b); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 
 // What a sealed value begins with. Neither byte begins anything that a caller stores unsealed.
 const (
-	Clear  byte = 0xE0 // what follows is plain: sealing was off
+	Clear  byte = 0xE0 // what follows is plain: sealing was off; it opens only where that is allowed, else who can write to the database could put anything in
 	Sealed byte = 0xE1 // 4 bytes number of the data key, 12 nonce, ciphertext, 16 tag
 )
 
@@ -35,7 +35,7 @@ const (
 type Key struct {
 	tenant int32
 	off    bool
-	strict bool // nothing is kept in the clear, and what is does not open
+	clear  bool // what was kept in the clear while sealing was off opens
 	newest uint32
 	byID   map[uint32]*dataKey
 	root   []byte // of what is derived: it never changes for a tenant
@@ -104,7 +104,7 @@ func (k *Key) Off() bool { return k.off }
 // Strict is the same key for secrets: they are sealed while sealing is off, too, and what is in the clear does not open.
 func (k *Key) Strict() *Key {
 	strict := *k
-	strict.off, strict.strict = false, true
+	strict.off, strict.clear = false, false
 	return &strict
 }
 
@@ -133,7 +133,7 @@ func (k *Key) bind(dst, associated []byte) []byte {
 // Errors: Unprocessable for anything else.
 func (k *Key) Open(dst, sealed, associated []byte) ([]byte, error) {
 	switch {
-	case len(sealed) > 0 && sealed[0] == Clear && !k.strict:
+	case len(sealed) > 0 && sealed[0] == Clear && k.clear:
 		return append(dst, sealed[1:]...), nil
 	case len(sealed) < Overhead || sealed[0] != Sealed:
 		return nil, fault.Unprocessable("not a sealed value")

@@ -27,7 +27,8 @@ type Deps struct {
 	Old     kms.Driver // opens what was wrapped by it; nil when there was no other
 	Clock   clock.Clock
 	Log     *slog.Logger
-	Off     bool // new values are stored in the clear, for measurements
+	Off     bool // new values are stored in the clear, for measurements, and such values open
+	Clear   bool // values that were stored in the clear open
 }
 
 const (
@@ -170,8 +171,8 @@ func (k *Keys) begin(ctx context.Context, tenant int32, h *held) (*load, error) 
 		ctx, cancel := context.WithTimeout(scope.WithSystem(context.WithoutCancel(ctx)), loadTime)
 		defer cancel()
 		l.key, l.err = k.load(ctx, tenant)
-		if l.err == nil && k.deps.Off {
-			l.key.off = true
+		if l.err == nil {
+			l.key.off, l.key.clear = k.deps.Off, k.deps.Off || k.deps.Clear
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -350,7 +350,17 @@ func TestKeys_OffIsInTheClearAndStillOpens(t *testing.T) {
 		if s := sealed(key, "plain"); string(s) != "\xe0plain" || !key.Off() || key.Mask().Uint64(1, 2) != h.key(h.keys(), 1).Mask().Uint64(1, 2) {
 			t.Errorf("%q", s)
 		}
-		h.opens(h.key(h.keys(), 1), sealed(key, "plain"), "plain")
+		again := seal.New(seal.Deps{DB: h.db, Service: h.service, Clock: h.clock, Clear: true})
+		h.opens(h.key(again, 1), sealed(key, "plain"), "plain")
+		// Where nothing was ever in the clear, nobody can put something there.
+		for name, k := range map[string]*seal.Key{"with sealing on": h.key(h.keys(), 1), "a secret": key.Strict()} {
+			if _, err := k.Open(nil, sealed(key, "plain"), []byte("a")); !fault.Is(err, fault.CodeUnprocessable) {
+				t.Errorf("%s: what is in the clear opens: %v", name, err)
+			}
+		}
+		if s := sealed(key.Strict(), "plain"); s[0] != seal.Sealed {
+			t.Errorf("a secret is kept as %q", s)
+		}
 	})
 }
 
