@@ -227,9 +227,13 @@ func (d *Directory) Add(ctx context.Context, slug string, terms Terms) (t Tenant
 		if err != nil {
 			return err
 		}
+		settings, err := d.keptSettings(ctx, t.ID, t.Settings)
+		if err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO tenancy_tenant (id, slug, name, status, settings, created, tier, home, cell, region, plan, limits, kms, due)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-			t.ID, slug, t.Name, t.Status, t.Settings.JSON(), t.Created.UnixMilli(), t.Tier, home, t.Cell, t.Region, t.Plan, limitsText(t.Limits), t.KMS, due)
+			t.ID, slug, t.Name, t.Status, settings, t.Created.UnixMilli(), t.Tier, home, t.Cell, t.Region, t.Plan, limitsText(t.Limits), t.KMS, due)
 		return err
 	})
 	d.forget()
@@ -317,9 +321,13 @@ func (d *Directory) Change(ctx context.Context, slug string, fn func(t *Tenant) 
 		if !t.Due.IsZero() {
 			due = t.Due.UnixMilli()
 		}
+		settings, err := d.keptSettings(ctx, id, t.Settings)
+		if err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `UPDATE tenancy_tenant SET slug = $2, name = $3, status = $4, settings = $5, tier = $6, home = $7, cell = $8, region = $9, plan = $10, limits = $11,
 			kms = $12, due = $13, move = $14 WHERE id = $1`,
-			id, t.Slug, t.Name, t.Status, t.Settings.JSON(), t.Tier, home, t.Cell, t.Region, t.Plan, limitsText(t.Limits), t.KMS, due, move)
+			id, t.Slug, t.Name, t.Status, settings, t.Tier, home, t.Cell, t.Region, t.Plan, limitsText(t.Limits), t.KMS, due, move)
 		return err
 	})
 	d.forget()
@@ -352,7 +360,7 @@ func (d *Directory) query(ctx context.Context, rest string, args ...any) (found 
 
 func (d *Directory) scan(ctx context.Context, q db.Querier, rest string, args ...any) (found []Tenant, err error) {
 	err = q.Query(ctx, "SELECT id, slug, name, status, settings, created, tier, home, cell, region, plan, limits, kms, due, move FROM tenancy_tenant "+rest, func(r db.Row) error {
-		settings, err := ParseSettings(r.Text(4))
+		settings, err := d.readSettings(ctx, int32(r.Int64(0)), r.Text(4)) //nolint:gosec // an int4
 		if err != nil {
 			return err
 		}
