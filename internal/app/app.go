@@ -142,6 +142,7 @@ func Open(ctx context.Context, c Config, o Options) (a *App, err error) {
 	if err != nil {
 		return a, err
 	}
+	a.Backends.Seal.Warm(scope.WithSystem(ctx)) // made now where there is none: inside a transaction of the system's it could not be
 	return a, nil
 }
 

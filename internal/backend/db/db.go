@@ -115,6 +115,10 @@ func InWrite(ctx context.Context) bool {
 	return ok
 }
 
+// Apart is ctx for another goroutine that does not take part in the Write that ctx may be of: what it asks for, it asks beside that transaction. Who waits for it inside the
+// function of Write must be sure that it does not write to the same database.
+func Apart(ctx context.Context) context.Context { return context.WithValue(ctx, inWrite{}, nil) }
+
 // Dialect says which SQL the database speaks.
 func (d *DB) Dialect() Dialect { return d.driver.Dialect() }
 

@@ -59,6 +59,9 @@ func (t *trail) save(ctx context.Context, events []*batch, groups []covered) (er
 	defer fault.Op(&err, "audit.save")
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
+	if _, err := t.key(ctx); err != nil { // has it in memory
+		return err
+	}
 	var others []anchor
 	if t.head == nil {
 		h, found, err := t.open(ctx)

@@ -168,7 +168,7 @@ func (k *Keys) begin(ctx context.Context, tenant int32, h *held) (*load, error) 
 	h.loading = l
 	began := k.deps.Clock.Now()
 	go func() {
-		ctx, cancel := context.WithTimeout(scope.WithSystem(context.WithoutCancel(ctx)), loadTime)
+		ctx, cancel := context.WithTimeout(scope.WithSystem(db.Apart(context.WithoutCancel(ctx))), loadTime)
 		defer cancel()
 		l.key, l.err = k.load(ctx, tenant)
 		if l.err == nil {

@@ -473,3 +473,19 @@ func BenchmarkKey(b *testing.B) {
 		}
 	})
 }
+
+// TestKeys_InsideATransaction: a key that is not in memory can be had inside of a transaction of the system's database, where its row is.
+func TestKeys_InsideATransaction(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, h *house) {
+		h.key(h.keys(), 0)
+		fresh := h.keys()
+		err := h.db.Write(scope.WithSystem(t.Context()), func(ctx context.Context, _ db.Tx) error {
+			_, err := fresh.For(ctx)
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
