@@ -267,4 +267,3 @@ func (s *street) outside() {
 		s.t.Error("the log shows what was written")
 	}
 }
-

@@ -335,4 +335,3 @@ func (d *doomed) stored(b blob.Driver) map[string][]byte {
 	}
 	return all
 }
-

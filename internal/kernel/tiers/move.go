@@ -240,12 +240,15 @@ func (m *mover) run(ctx context.Context, r *Report) error {
 	if err := c.Copy(ctx); err != nil {
 		return err
 	}
-	if err := c.Compare(ctx); err != nil {
+	var b brake
+	c.Backlog = b.see
+	err = m.braked(ctx, &b, func() error { return c.Compare(ctx) })
+	if err != nil {
 		return err
 	}
 	m.progress(Progress{Phase: "switching"})
 	for try := 1; !m.switched; try++ {
-		if err := m.calm(ctx, c); err != nil {
+		if err := m.braked(ctx, &b, func() error { return m.calm(ctx, c) }); err != nil {
 			return err
 		}
 		pause, err := m.switchOver(ctx, c, from)

@@ -15,6 +15,8 @@ type Copier struct {
 	tables   []*Table
 	others   map[string]*Table
 
+	// Backlog is told how many notes of changes were found at a time, and brought over; it may be nil.
+	Backlog func(notes int)
 	// Progress is told how many rows were copied, and later compared; it may be nil.
 	Progress func(rows int64)
 	rows     int64
@@ -193,6 +195,9 @@ func (c *Copier) caughtUp(ctx context.Context, fn func(ctx context.Context, q db
 		return err
 	}
 	c.changes += int64(len(notes))
+	if c.Backlog != nil {
+		c.Backlog(len(notes))
+	}
 	return c.from.Write(ctx, func(ctx context.Context, tx db.Tx) error {
 		_, err := tx.Delete(ctx, "transfer_change", db.Col("n", notes))
 		return err
@@ -209,41 +214,39 @@ func (c *Copier) bring(ctx context.Context, q db.Querier, noted map[string]map[s
 			changes = append(changes, change{t, part})
 		}
 	}
-	for _, ch := range changes {
-		if c.kept(ch.table) { // what is there stays as it is
-			continue
-		}
-		keys, err := keysOf(ch.table, ch.keys)
-		if err != nil {
+	keys, rows := make([][]db.Column, len(changes)), make([]*Batch, len(changes))
+	for i, ch := range changes {
+		var err error
+		if keys[i], err = keysOf(ch.table, ch.keys); err != nil {
 			return err
 		}
-		err = c.to.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-			_, err := tx.Delete(ctx, ch.table.Name, converted(keys, c.others[ch.table.Name])...)
-			return err
-		})
-		if err != nil {
+		if rows[i], err = lookup(ctx, q, ch.table, keys[i]); err != nil {
 			return err
 		}
 	}
-	for _, ch := range changes {
-		keys, err := keysOf(ch.table, ch.keys)
-		if err != nil {
-			return err
+	// In one transaction: where the disk is slow, it is its commits that take the time.
+	err := c.to.Write(ctx, func(ctx context.Context, tx db.Tx) error {
+		for i, ch := range changes {
+			if c.kept(ch.table) { // what is there stays as it is
+				continue
+			}
+			if _, err := tx.Delete(ctx, ch.table.Name, converted(keys[i], c.others[ch.table.Name])...); err != nil {
+				return err
+			}
 		}
-		b, err := lookup(ctx, q, ch.table, keys)
-		if err != nil {
-			return err
+		for i, ch := range changes {
+			if err := Load(ctx, tx, c.others[ch.table.Name], rows[i], c.kept(ch.table)); err != nil {
+				return err
+			}
 		}
-		if err := c.to.Write(ctx, func(ctx context.Context, tx db.Tx) error {
-			return Load(ctx, tx, c.others[ch.table.Name], b, c.kept(ch.table))
-		}); err != nil {
-			return err
-		}
-		if err := c.equal(ctx, ch.table, ch.keys, b); err != nil {
-			return err
+		return nil
+	})
+	for i, ch := range changes {
+		if err == nil {
+			err = c.equal(ctx, ch.table, ch.keys, rows[i])
 		}
 	}
-	return nil
+	return err
 }
 
 // kept says whether rows of the table are never changed or deleted.
