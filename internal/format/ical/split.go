@@ -67,13 +67,13 @@ func (s *Series) splitRule(at Occurrence, first, second *Definition) {
 			return // at is an RDATE after the rule's end
 		}
 	}
-	if at.Local > s.last {
+	if at.Local > s.last || s.over(at) {
 		return
 	}
 	if !s.ruled(at) { // at is an RDATE: the rule goes on from its own next time, on the days that it had
 		c := cursor{s: s, end: s.last + 1}
 		next, missing := c.seek(max(at.Local, s.start.Local), 1)
-		if missing > 0 {
+		if missing > 0 || s.zone.Instant(next) > s.until {
 			return
 		}
 		second.Start.Civil = next
