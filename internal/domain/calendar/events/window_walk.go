@@ -14,14 +14,20 @@ import (
 // pick is an entry of a shard of the window.
 type pick struct {
 	start int64
+	key   uint64 // of the event, so that what begins at the same time is put in order without looking at texts
 	sh    shard
 	i     int
 }
 
-// order is that of occurrences.
+func pickOf(sh shard, i int) pick { return pick{sh.start(i), xxh3.Hash(sh.id(i)), sh, i} }
+
+// order is that of occurrences in an answer: by start, then by event, in an order of events that is the same everywhere.
 func order(a, b *pick) int {
 	if a.start != b.start {
 		return cmp.Compare(a.start, b.start)
+	}
+	if a.key != b.key {
+		return cmp.Compare(a.key, b.key)
 	}
 	return cmp.Or(bytes.Compare(a.sh.id(a.i), b.sh.id(b.i)), cmp.Compare(a.sh.recurs(a.i), b.sh.recurs(b.i)))
 }
@@ -38,7 +44,7 @@ func (w *window) inOrder(list [][]shard, after *entry, take func(day []pick) boo
 		}
 		slices.SortFunc(day, func(a, b pick) int { return order(&a, &b) })
 		if len(list) > 1 {
-			day = slices.CompactFunc(day, func(a, b pick) bool { return a.start == b.start && order(&a, &b) == 0 })
+			day = slices.CompactFunc(day, func(a, b pick) bool { return a.key == b.key && order(&a, &b) == 0 })
 		}
 		some := day
 		if after != nil {
@@ -56,7 +62,7 @@ func (w *window) inOrder(list [][]shard, after *entry, take func(day []pick) boo
 			sh := months[0]
 			for i := range sh.first(first, w.from) {
 				if sh.end(i) > w.from {
-					day = append(day, pick{sh.start(i), sh, i})
+					day = append(day, pickOf(sh, i))
 				}
 			}
 		}
@@ -75,7 +81,7 @@ func (w *window) inOrder(list [][]shard, after *entry, take func(day []pick) boo
 				sh := months[m]
 				for i := sh.day(d); i < sh.day(d+1); i++ {
 					if start := sh.start(i); start >= from && start < w.to {
-						day = append(day, pick{start, sh, i})
+						day = append(day, pickOf(sh, i))
 					}
 				}
 			}
@@ -88,11 +94,9 @@ func (w *window) inOrder(list [][]shard, after *entry, take func(day []pick) boo
 
 // past is how many of the picks are not after the last occurrence of a page.
 func past(list []pick, last *entry) int {
+	key := xxh3.Hash(last.id)
 	at, exact := slices.BinarySearchFunc(list, last, func(p pick, last *entry) int {
-		if p.start != last.start {
-			return cmp.Compare(p.start, last.start)
-		}
-		return cmp.Or(bytes.Compare(p.sh.id(p.i), last.id), cmp.Compare(p.sh.recurs(p.i), last.recurrence))
+		return cmp.Or(cmp.Compare(p.start, last.start), cmp.Compare(p.key, key), bytes.Compare(p.sh.id(p.i), last.id), cmp.Compare(p.sh.recurs(p.i), last.recurrence))
 	})
 	if exact {
 		at++
