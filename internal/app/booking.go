@@ -21,7 +21,7 @@ func (a *App) buildBooking() {
 // bookingAt is booking by a clock.
 func (a *App) bookingAt(now clock.Clock, senders map[string]reminder.Sender) *booking.Service {
 	return booking.New(booking.Deps{
-		DB: a.Backends.DB, Clock: now, Log: a.log, Records: bookingRecords{a.Records}, Events: a.Events,
+		DB: a.Backends.DB, Clock: now, Log: a.log, Records: bookingRecords{a.Records}, Sight: sightIn(a.Records), Limits: bookingLimits(a.Tenants), Events: a.Events,
 		Alarms: alarm.New(alarm.Deps{DB: a.Backends.DB, Clock: now, Events: a.Events, Records: bookingRecords{a.Records}}),
 		Audit:  a.Audit, Keys: a.Backends.Seal, Tenants: a.allTenants, BaseURL: a.Config.HTTP.PublicURL,
 		Senders: senders,

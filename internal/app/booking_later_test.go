@@ -322,7 +322,7 @@ func TestBooking_BadInput(t *testing.T) {
 			{"in ten years", "POST", book, ask("2036-01-07T09:00:00-05:00", "Patient/p1"), "too far ahead", 422},
 			{"no patient", "POST", book, ask(tuesday9, ""), "a visit needs a patient", 400},
 			{"two patients", "POST", book, ask(tuesday9, "Patient/p1", "Patient/p2"), "a visit has one patient", 400},
-			{"patient who is not there", "POST", book, ask(tuesday9, "Patient/nobody"), "", 422},
+			{"patient who is not there", "POST", book, ask(tuesday9, "Patient/nobody"), "there is no such Patient", 404},
 			{"no service", "POST", book, strings.Replace(ask(tuesday9, "Patient/p1"), "urn:ward:service", "urn:other", 1), "serviceType must have a coding", 400},
 			{"unknown parameter", "POST", book, byReference("x", "colour", "red"), `no parameter \"colour\"`, 400},
 			{"nothing", "POST", book, `{"resourceType":"Parameters"}`, "either appointment-reference or appointment-resource", 400},

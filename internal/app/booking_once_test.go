@@ -173,7 +173,7 @@ func TestBooking_RefusalsAreFirstAnswersToo(t *testing.T) {
 		}
 		tries := []try{
 			{"age", book, ask(tuesday9, "Patient/p1"), 422},
-			{"nobody", book, ask(tuesday9, "Patient/later"), 422},
+			{"nobody", book, ask(tuesday9, "Patient/later"), 404},
 			{"past", book, ask("2026-01-05T07:00:00-05:00", "Patient/p1"), 400},
 			{"words", book, `{"resourceType":"Parameters","parameter":[{"name":"colour","valueString":"red"}]}`, 400},
 			{"text", cancel, `{`, 400},

@@ -42,10 +42,14 @@ type clinic struct {
 	records *records.Service
 	booking *booking.Service
 	events  *events.Service
+	audit   *audit.Log
 	clock   *clock.Manual
 	handler http.Handler
 	ctx     context.Context //nolint:containedctx // the tenant's
 	sent    *sentMessages
+
+	limits   booking.Limits
+	careOnly bool // clinicians and nurses are kept to the charts in their care
 }
 
 // sentMessages keeps messages by their id, as a sender must.
@@ -76,7 +80,8 @@ func (s *sentMessages) take() []reminder.Message {
 	return list
 }
 
-// clinicDoor stands for the directory and the tokens: a token is a role, and the patient whose it is: "patient:p1".
+// clinicDoor stands for the directory and the tokens: a token is a role, and the patient whose it is: "patient:p1"; or all that there is to say,
+// as a query: "role=nurse&person=Practitioner/n&scopes=…&patient=p1&client=c".
 type clinicDoor struct{ tenant scope.Tenant }
 
 func (d clinicDoor) Find(_ context.Context, slug string) (scope.Tenant, error) {
@@ -87,6 +92,14 @@ func (d clinicDoor) Find(_ context.Context, slug string) (scope.Tenant, error) {
 }
 
 func (d clinicDoor) Verify(_ context.Context, token string) (scope.Principal, int32, error) {
+	if strings.HasPrefix(token, "role=") {
+		q, err := url.ParseQuery(token)
+		p := scope.Principal{ID: "test/" + q.Get("id"), Role: q.Get("role"), Person: q.Get("person"), Scopes: q.Get("scopes"), Patient: q.Get("patient"), Client: q.Get("client")}
+		if id, ok := strings.CutPrefix(p.Person, "Patient/"); ok {
+			p.Patients = []string{id}
+		}
+		return p, d.tenant.ID, err
+	}
 	role, patient, _ := strings.Cut(token, ":")
 	p := scope.Principal{ID: "test/" + token, Role: role}
 	if patient != "" {
@@ -123,13 +136,14 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.audit = log
 	keys := sealtest.Keys(t, d)
 	discard := slog.New(slog.DiscardHandler)
 	c.records, err = records.New(records.Deps{
 		DB: d, Cache: answers, Keys: keys, Definitions: spec.R4(), Validator: validate.New(spec.R4()), Standard: search.Standard(),
 		Clock: clk, Log: discard, CursorKey: []byte("a key for tests"), Version: "test", Operations: map[string][][2]string{"Appointment": booking.Operations()},
 		Settings: func(context.Context) (records.Settings, error) {
-			return records.Settings{ReferentialIntegrity: true}, nil
+			return records.Settings{ReferentialIntegrity: true, CareOnly: c.careOnly}, nil
 		},
 	})
 	if err != nil {
@@ -139,7 +153,7 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 		DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log, Alarms: alarm.Rows{Clock: clk, Wake: func(tn scope.Tenant) { c.booking.Wake(tn) }},
 	})
 	c.booking = booking.New(booking.Deps{
-		DB: d, Events: c.events, Alarms: alarm.New(alarm.Deps{DB: d, Clock: clk, Events: c.events, Records: bookingRecords{c.records}}), Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
+		DB: d, Events: c.events, Sight: sightIn(c.records), Limits: func(context.Context) (booking.Limits, error) { return c.limits, nil }, Alarms: alarm.New(alarm.Deps{DB: d, Clock: clk, Events: c.events, Records: bookingRecords{c.records}}), Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",
 		Tenants: func(context.Context) ([]scope.Tenant, error) { return []scope.Tenant{tenant}, nil },
 		Senders: map[string]reminder.Sender{"email": c.sent, "sms": c.sent, "push": c.sent},
 	})

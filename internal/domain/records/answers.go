@@ -119,7 +119,7 @@ func (s *Service) announce(ctx context.Context, cs []*Change) error {
 		if !c.fresh {
 			tags = append(tags, resourceTag(c.Type, c.ID))
 		}
-		tags = append(tags, s.panelTags(c)...)
+		tags = append(append(tags, s.panelTags(c)...), sightTags(c)...)
 		for _, p := range c.patients {
 			if !patients[p] {
 				patients[p] = true

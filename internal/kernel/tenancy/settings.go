@@ -1,10 +1,10 @@
 package tenancy
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 
 	"ward/internal/base/fault"
@@ -20,6 +20,15 @@ type Settings struct {
 	DynamicRegistration bool `json:"dynamicRegistration,omitempty"`
 	// SignIn is how people sign in; nil takes every default.
 	SignIn *SignIn `json:"signIn,omitempty"`
+	// Booking is how much of the calendar one person may take; nil takes every default.
+	Booking *Booking `json:"booking,omitempty"`
+}
+
+// Booking bounds what is booked for one patient. Who runs the calendar is not bound by it. The zero value of a field is its default.
+type Booking struct {
+	Holds   int `json:"holds,omitempty"`   // live holds; default 3
+	Visits  int `json:"visits,omitempty"`  // booked visits to come; default 50
+	Waiting int `json:"waiting,omitempty"` // entries on waitlists; default 10
 }
 
 // SignIn is how a tenant's people sign in. The zero value of a field is its default.
@@ -110,15 +119,9 @@ func (s Settings) JSON() string {
 
 func known() string {
 	var names []string
-	d := json.NewDecoder(bytes.NewReader([]byte(Settings{SignIn: &SignIn{}, ClinicianAccess: AllCharts, DynamicRegistration: true}.JSON())))
-	for key := false; ; key = !key {
-		token, err := d.Token()
-		if err != nil {
-			break
-		}
-		if name, ok := token.(string); ok && key {
-			names = append(names, name)
-		}
+	for f := range reflect.TypeFor[Settings]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
 	}
 	return strings.Join(names, ", ")
 }

@@ -41,6 +41,8 @@ type act struct {
 	place   string // of doConfirm: where the patient will be
 	patient *want  // of doConfirm: the patient's time, when the hold had no patient
 	refusal error  // of doRefuse
+	limits  *Limits // of doHold, doBook and doConfirm; nil: unbounded
+	holder  string  // of doConfirm: whose visit it will be
 	shown   shown  // of doBook, doConfirm and doReschedule: what calendars say
 	joint   Joint
 	showing *showing // its group's
@@ -79,7 +81,7 @@ func (b *Service) do(ctx context.Context, a *act) (_ []byte, err error) {
 		err = joint.Done(ctx, err)
 		switch {
 		case err == nil && a.once != nil && a.once.first != nil:
-			return a.once.first.again()
+			return b.replay(ctx, a.once.first)
 		case err == nil:
 			b.wake(ctx, a)
 			return a.answer, nil

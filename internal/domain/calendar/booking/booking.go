@@ -12,6 +12,7 @@ import (
 	"ward/internal/domain/calendar/alarm"
 	"ward/internal/domain/calendar/events"
 	"ward/internal/domain/calendar/reminder"
+	"ward/internal/domain/calendar/sight"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
 )
@@ -37,9 +38,11 @@ type Deps struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Records Records
+	Sight   sight.Finder    // whom the caller may see
 	Events  *events.Service // in whose windows visits appear
 	Alarms  *alarm.Service  // whose reminders the clockwork sends with its own; nil: none
 	Audit   Audit
+	Limits  func(ctx context.Context) (Limits, error)         // of the tenant; nil, and zero fields: the defaults
 	Keys    Keys                                              // what bodies are sealed with
 	Tenants func(ctx context.Context) ([]scope.Tenant, error) // all of them, for work behind the scenes
 	BaseURL string                                            // what URLs in answers begin with, without the tenant; empty: taken from the request
@@ -75,6 +78,7 @@ type Keys interface {
 
 // Audit is the tenant's log of what was done.
 type Audit interface {
+	Record(ctx context.Context, e audit.Event) error
 	RecordIn(ctx context.Context, tx db.Tx, events ...audit.Event) error
 }
 

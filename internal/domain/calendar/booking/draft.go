@@ -47,6 +47,9 @@ func (b *Service) draft(ctx context.Context, ask *asked, own *booking) (*drafted
 	case ask.end != 0 && ask.end <= ask.start:
 		return nil, fault.Invalid("end must be after start")
 	}
+	if err := b.acquainted(ctx, ask, own); err != nil {
+		return nil, err
+	}
 	var d *drafted
 	var service *availability.Service
 	err := b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
@@ -68,6 +71,37 @@ func (b *Service) draft(ctx context.Context, ask *asked, own *booking) (*drafted
 		return d, nil
 	}
 	return d, b.holds(ctx, service, d.booking)
+}
+
+// acquainted refuses parties that the caller could find out about by naming them: a device or a relative must be seen, unless it is set up for
+// booking or in the visit already.
+//
+// Errors: NotFound.
+func (b *Service) acquainted(ctx context.Context, ask *asked, own *booking) error {
+	for _, p := range ask.parties {
+		if !guarded(p) || own != nil && slices.ContainsFunc(own.Claims, func(c claim) bool { return c.Party == p }) {
+			continue
+		}
+		typ, id, _ := strings.Cut(p, "/")
+		_, err := b.deps.Records.Read(ctx, typ, id)
+		if err == nil {
+			continue
+		}
+		if code := fault.CodeOf(err); code != fault.CodeNotFound && code != fault.CodeGone && code != fault.CodeDenied {
+			return err
+		}
+		var of map[string][]*availability.Availability
+		if err := b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) (err error) {
+			of, err = b.recentAvailabilities(ctx, q, []string{p})
+			return err
+		}); err != nil {
+			return err
+		}
+		if len(of[p]) == 0 {
+			return fault.NotFound("there is no such %s", typ)
+		}
+	}
+	return nil
 }
 
 // holds refuses a visit against which there is a rule.

@@ -30,6 +30,7 @@ type group struct {
 	puts     []*events.Event   // of visits that are booked or moved
 	drops    []string          // of those that are cancelled
 	answered map[[32]byte]*act // by Idempotency-Key, in this group
+	taken    map[string]taken  // by whom the acts are bound by
 }
 
 // apply is what the batcher runs. results[i] says that acts[i] alone was refused.
@@ -59,6 +60,9 @@ func (b *Service) apply(ctx context.Context, tx db.Tx, acts []*act, results []er
 		return err
 	}
 	if err := g.read(ctx, tx); err != nil {
+		return err
+	}
+	if err := g.tally(ctx, tx); err != nil {
 		return err
 	}
 	var refusals []*act
@@ -155,6 +159,9 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 		return a.refusal
 	}
 	if a.verb == doHold || a.verb == doBook {
+		if err := g.within(a); err != nil {
+			return err
+		}
 		is := *a.draft
 		is.id, is.state = a.id, booked
 		if a.verb == doHold {
@@ -169,7 +176,7 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 	}
 	was := g.bookings[a.id]
 	if was == nil {
-		return fault.NotFound("there is no such appointment among those that were booked here")
+		return errNoBooking()
 	}
 	if a.permit != nil {
 		if err := a.permit(was); err != nil {
@@ -185,6 +192,9 @@ func (g *group) decide(ctx context.Context, tx db.Tx, a *act) error {
 		}
 		if was.expires <= g.now {
 			return errOver()
+		}
+		if err := g.within(a); err != nil {
+			return err
 		}
 		if a.patient != nil {
 			more, err := g.ledger.take(a.id, []want{*a.patient}, nil, 0)
@@ -278,6 +288,7 @@ func (g *group) conclude(a *act, was, is *booking) error {
 	a.was, a.is = was, is
 	g.bookings[is.id] = is
 	g.touched = append(g.touched, is)
+	g.took(is)
 	types, ids, bodies, err := recordsOf(a, was, is)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func (c *call) under(key, request string) error {
 		return fault.Invalid("Idempotency-Key must be 1 to %d printable characters", most)
 	}
 	sc, _ := scope.From(c.ctx)
-	c.once = onceOf(sc.Principal.ID, key, []byte(request))
+	c.once = onceOf(&sc.Principal, key, []byte(request))
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (b *Service) perform(c *call, work func() (*act, error)) ([]byte, error) {
 		return nil, err
 	}
 	if first != nil {
-		return first.again()
+		return b.replay(c.ctx, first)
 	}
 	a, err := work()
 	if err != nil && refusal(err) && c.once != nil {

@@ -76,15 +76,19 @@ func (b *Service) handleHold(w http.ResponseWriter, r *http.Request) error {
 
 // hold is the act that holds a time.
 func (b *Service) hold(ctx context.Context, ask *asked) (*act, error) {
-	if err := mayFor(ctx, ask.patient); err != nil {
+	if err := b.mayFor(ctx, ask.patient); err != nil {
 		return nil, err
 	}
 	d, err := b.draft(ctx, ask, nil)
 	if err != nil {
 		return nil, err
 	}
+	limits, err := b.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
 	d.booking.Given = ask.given
-	return &act{verb: doHold, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given}, nil
+	return &act{verb: doHold, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given, limits: limits}, nil
 }
 
 func (b *Service) handleBook(w http.ResponseWriter, r *http.Request) error {
@@ -113,7 +117,7 @@ func (b *Service) handleBook(w http.ResponseWriter, r *http.Request) error {
 
 // ofSent books the Appointment that was sent when it is held, and moves it when it is booked.
 func (b *Service) ofSent(c *call) (*act, error) {
-	v, err := b.loadBooking(c.ctx, c.sent.ID)
+	v, _, err := b.permitted(c.ctx, c.sent.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +140,18 @@ func (b *Service) book(ctx context.Context, ask *asked) (*act, error) {
 	if ask.patient == "" {
 		return nil, fault.Invalid("patient-reference: a visit needs a patient, here or among the participants")
 	}
-	if err := mayFor(ctx, ask.patient); err != nil {
+	if err := b.mayFor(ctx, ask.patient); err != nil {
 		return nil, err
 	}
 	d, err := b.draft(ctx, ask, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &act{verb: doBook, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given, shown: d.shown}, nil
+	limits, err := b.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &act{verb: doBook, id: id.New(), draft: d.booking, wants: d.wants, given: ask.given, shown: d.shown, limits: limits}, nil
 }
 
 // confirm is the act that books what is held.
@@ -152,12 +160,8 @@ func (b *Service) confirm(c *call, ref string) (*act, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := b.loadBooking(c.ctx, id)
+	v, permit, err := b.permitted(c.ctx, id)
 	if err != nil {
-		return nil, err
-	}
-	permit := permitOf(c.ctx)
-	if err := permit(v); err != nil {
 		return nil, err
 	}
 	patient, err := c.reference("patient-reference", "Patient")
@@ -174,7 +178,9 @@ func (b *Service) confirm(c *call, ref string) (*act, error) {
 	visit := *v
 	a := &act{verb: doConfirm, id: v.id, permit: permit, given: v.Given}
 	if c.raw != nil {
-		a.given = c.raw
+		if a.given, err = wordsOf(c.raw); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case v.Patient == "" && patient == "":
@@ -182,11 +188,15 @@ func (b *Service) confirm(c *call, ref string) (*act, error) {
 	case v.Patient != "" && patient != "" && patient != v.Patient:
 		return nil, fault.Conflict("the hold is for another patient")
 	case v.Patient == "":
-		if err := mayFor(c.ctx, patient); err != nil {
+		if err := b.mayFor(c.ctx, patient); err != nil {
 			return nil, err
 		}
 		visit.Patient = patient
 	}
+	if a.limits, err = b.bound(c.ctx); err != nil {
+		return nil, err
+	}
+	a.holder = visit.Patient
 	if v.Patient == "" || v.Waiting != "" {
 		w := patientWant(visit.Patient, v)
 		a.patient = &w

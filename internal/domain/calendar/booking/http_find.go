@@ -12,6 +12,9 @@ import (
 )
 
 func (b *Service) handleFind(w http.ResponseWriter, r *http.Request) error {
+	if err := mayRead(r.Context()); err != nil {
+		return err
+	}
 	body, err := readAll(r)
 	if err != nil {
 		return err

@@ -24,7 +24,11 @@ func (b *Service) cancel(c *call, ref string) (*act, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &act{verb: doCancel, id: id, permit: permitOf(c.ctx), reason: c.one("reason")}
+	_, permit, err := b.permitted(c.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a := &act{verb: doCancel, id: id, permit: permit, reason: c.one("reason")}
 	if a.reason == "" && c.sent != nil && len(c.sent.Reason.Coding) > 0 {
 		a.reason = c.sent.Reason.Coding[0].Code
 	}
@@ -54,7 +58,7 @@ func (b *Service) handleReschedule(w http.ResponseWriter, r *http.Request) error
 		if err != nil {
 			return nil, err
 		}
-		v, err := b.loadBooking(c.ctx, id)
+		v, _, err := b.permitted(c.ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -105,8 +109,8 @@ func (c *call) moved(v *booking) (*asked, error) {
 
 // move is the act that moves a visit.
 func (b *Service) move(ctx context.Context, v *booking, ask *asked) (*act, error) {
-	permit := permitOf(ctx)
-	if err := permit(v); err != nil {
+	permit, err := b.permit(ctx, v)
+	if err != nil {
 		return nil, err
 	}
 	if v.state != booked {

@@ -3,6 +3,9 @@ package booking
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"ward/internal/backend/db"
@@ -158,4 +161,29 @@ func (b *Service) Lapses(ctx context.Context) (list []Lapse, checked time.Time, 
 		})
 	})
 	return list, checked, err
+}
+
+// seenLapses are those of visits whose patients the caller sees.
+func (b *Service) seenLapses(ctx context.Context, list []Lapse) (seen []Lapse, err error) {
+	ids, patients := make([]string, len(list)), map[string]string{}
+	for i, l := range list {
+		ids[i] = strings.TrimPrefix(l.Appointment, "Appointment/")
+	}
+	err = b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
+		clear(patients)
+		return b.loadBookings(ctx, q, ids, false, func(v *booking) { patients[v.id] = v.Patient })
+	})
+	if err != nil {
+		return nil, err
+	}
+	hidden, err := b.hidden(ctx, slices.Sorted(maps.Values(patients)))
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range list {
+		if patient, ok := patients[ids[i]]; ok && !hidden[patient] {
+			seen = append(seen, l)
+		}
+	}
+	return seen, nil
 }

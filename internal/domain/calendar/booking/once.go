@@ -7,9 +7,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/base/scope"
+	"ward/internal/domain/calendar/sight"
+	"ward/internal/kernel/audit"
 	"ward/internal/kernel/seal"
 )
 
@@ -52,8 +56,34 @@ func (f *firstAnswer) again() ([]byte, error) {
 	return nil, fault.Internal("a first answer can't be read")
 }
 
-func onceOf(principal, key string, request []byte) *once {
-	return &once{key: sha256.Sum256([]byte(principal + "\x00" + key)), request: sha256.Sum256(request)}
+// onceOf is a key as it counts for whoever asks: the same person through another app, or with another patient chosen or other scopes granted, is
+// another.
+func onceOf(p *scope.Principal, key string, request []byte) *once {
+	parts := []string{p.ID, p.Role, p.Client, p.Patient, p.Scopes, key}
+	return &once{key: sha256.Sum256([]byte(strings.Join(parts, "\x00"))), request: sha256.Sum256(request)}
+}
+
+// replay gives a first answer once more, if the caller may still touch what it is about, and records that it was read.
+//
+// Errors: that of the first answer; NotFound.
+func (b *Service) replay(ctx context.Context, first *firstAnswer) ([]byte, error) {
+	appointment, err := first.again()
+	if err != nil {
+		return nil, err
+	}
+	var a struct{ ID string }
+	if err := json.Unmarshal(appointment, &a); err != nil {
+		return nil, fault.Internal("a first answer can't be read").With(err)
+	}
+	v, _, err := b.permitted(ctx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	e := audit.Event{Action: audit.Read, Type: "Appointment", ID: v.id, Detail: "first answer"}
+	if patient, ok := sight.Patient(v.Patient); ok {
+		e.Patients = []string{patient}
+	}
+	return appointment, b.deps.Audit.Record(ctx, e)
 }
 
 func openAnswer(key *seal.Key, o *once, sealed []byte) ([]byte, error) {

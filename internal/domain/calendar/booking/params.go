@@ -216,8 +216,11 @@ const maxParties = 12
 
 // ask is the visit that an Appointment asks for.
 func (s *sentAppointment) ask(given []byte) (*asked, error) {
-	a := &asked{given: given}
+	a := &asked{}
 	var err error
+	if a.given, err = wordsOf(given); err != nil {
+		return nil, err
+	}
 	if a.start, err = instantOf("Appointment.start", s.Start); err != nil {
 		return nil, err
 	}

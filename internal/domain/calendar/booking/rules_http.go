@@ -8,7 +8,9 @@ import (
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
+	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/availability"
+	"ward/internal/kernel/access"
 )
 
 func sendJSON(w http.ResponseWriter, value any) error {
@@ -32,7 +34,21 @@ func errKey(most int) error {
 	return fault.Invalid("an id here has 1 to %d letters, digits and -", most)
 }
 
+// told is what somebody may know of rules: why somebody is away is not for patients.
+func told(ctx context.Context, a *availability.Availability) *availability.Availability {
+	sc, _ := scope.From(ctx)
+	if role := sc.Principal.Role; role != access.Patient && role != access.Proxy {
+		return a
+	}
+	shown := *a
+	shown.TimeOff = nil
+	return &shown
+}
+
 func (b *Service) handleAvailabilities(w http.ResponseWriter, r *http.Request) error {
+	if err := mayRead(r.Context()); err != nil {
+		return err
+	}
 	var list []*availability.Availability
 	err := b.deps.DB.Read(r.Context(), func(ctx context.Context, q db.Querier) (err error) {
 		list, err = b.allAvailabilities(ctx, q)
@@ -44,12 +60,18 @@ func (b *Service) handleAvailabilities(w http.ResponseWriter, r *http.Request) e
 	if list == nil {
 		list = []*availability.Availability{}
 	}
+	for i, a := range list {
+		list[i] = told(r.Context(), a)
+	}
 	return sendJSON(w, map[string]any{"availability": list})
 }
 
 func (b *Service) handleAvailability(w http.ResponseWriter, r *http.Request) error {
 	id, err := keyOf(r, availability.MaxID)
 	if err != nil {
+		return err
+	}
+	if err := mayRead(r.Context()); err != nil {
 		return err
 	}
 	var a *availability.Availability
@@ -59,7 +81,7 @@ func (b *Service) handleAvailability(w http.ResponseWriter, r *http.Request) err
 	}); err != nil {
 		return err
 	}
-	return sendJSON(w, a)
+	return sendJSON(w, told(r.Context(), a))
 }
 
 func (b *Service) handlePutAvailability(w http.ResponseWriter, r *http.Request) error {
@@ -96,6 +118,9 @@ func (b *Service) handleDropAvailability(w http.ResponseWriter, r *http.Request)
 }
 
 func (b *Service) handleServices(w http.ResponseWriter, r *http.Request) error {
+	if err := mayRead(r.Context()); err != nil {
+		return err
+	}
 	list := []*availability.Service{}
 	err := b.deps.DB.Read(r.Context(), func(ctx context.Context, q db.Querier) error {
 		list = list[:0]
@@ -153,6 +178,9 @@ func (b *Service) handleDropService(w http.ResponseWriter, r *http.Request) erro
 
 func (b *Service) handleLapses(w http.ResponseWriter, r *http.Request) error {
 	list, checked, err := b.Lapses(r.Context())
+	if err == nil {
+		list, err = b.seenLapses(r.Context(), list)
+	}
 	if err != nil {
 		return err
 	}

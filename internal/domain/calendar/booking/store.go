@@ -36,7 +36,7 @@ func (b *Service) loadBooking(ctx context.Context, id string) (found *booking, e
 		return b.loadBookings(ctx, q, []string{id}, false, func(b *booking) { found = b })
 	})
 	if err == nil && found == nil {
-		err = fault.NotFound("there is no such appointment among those that were booked here")
+		err = errNoBooking()
 	}
 	return found, err
 }

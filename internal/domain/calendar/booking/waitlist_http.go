@@ -3,13 +3,13 @@ package booking
 import (
 	"context"
 	"net/http"
-	"time"
+	"strings"
 
 	"ward/internal/backend/db"
 	"ward/internal/base/fault"
 	"ward/internal/base/id"
-	"ward/internal/base/scope"
 	"ward/internal/domain/calendar/availability"
+	"ward/internal/kernel/audit"
 )
 
 // Waiting is an entry of the waitlist.
@@ -63,7 +63,11 @@ func (b *Service) handleJoin(w http.ResponseWriter, r *http.Request) error {
 	if err := p.Err("the entry can't be used"); err != nil {
 		return err
 	}
-	if err := mayFor(r.Context(), e.Patient); err != nil {
+	if err := b.mayFor(r.Context(), e.Patient); err != nil {
+		return err
+	}
+	limits, err := b.bound(r.Context())
+	if err != nil {
 		return err
 	}
 	actor := int64(0)
@@ -75,10 +79,16 @@ func (b *Service) handleJoin(w http.ResponseWriter, r *http.Request) error {
 		if _, err := b.service(ctx, tx, e.Service); err != nil {
 			return err
 		}
+		if err := mayWait(ctx, tx, e.Patient, limits); err != nil {
+			return err
+		}
 		_, err := tx.Insert(ctx, "calendar_waitlist", db.Col("id", []string{e.ID}), db.Col("state", []int32{int32(waiting)}), db.Col("service", []string{e.Service}),
 			db.Col("actor", []int64{actor}), db.Col("place", []int64{now.UnixNano()}), db.Col("earliest", []int64{earliest}), db.Col("latest", []int64{latest}),
 			db.Col("patient", []string{e.Patient}), db.Col("offer", []string{""}), db.Col("refused", []int64{0}))
-		return err
+		if err != nil {
+			return err
+		}
+		return b.deps.Audit.RecordIn(ctx, tx, waitingEvent(audit.Create, e.ID, e.Patient))
 	})
 	if err != nil {
 		return err
@@ -89,65 +99,48 @@ func (b *Service) handleJoin(w http.ResponseWriter, r *http.Request) error {
 	return sendJSON(w, e)
 }
 
-func (b *Service) handleWaitlist(w http.ResponseWriter, r *http.Request) error {
-	p, err := readParameters(r, nil, "service", "state")
-	if err != nil {
+// mayWait refuses more entries than a patient may have; without limits there may be any number. Whoever joins waits for who joins at the same time.
+//
+// Errors: Conflict.
+func mayWait(ctx context.Context, tx db.Tx, patient string, limits *Limits) error {
+	if limits == nil {
+		return nil
+	}
+	if err := tx.Lock(ctx, "calendar.waitlist"); err != nil {
 		return err
 	}
-	service, state := p.one("service"), p.one("state")
-	if !availability.ValidKey(service, availability.MaxServiceID) {
-		return fault.Invalid("service must be a service's id")
+	n := int64(0)
+	err := tx.Query(ctx, `SELECT COUNT(*) FROM calendar_waitlist WHERE patient = $1 AND state IN (1, 2)`, func(r db.Row) error {
+		n = r.Int64(0)
+		return nil
+	}, patient)
+	if err == nil && n >= int64(limits.Waiting) {
+		err = fault.Conflict("the patient is on %d waitlists already, as many as may be: leave one first", limits.Waiting)
 	}
-	sc, _ := scope.From(r.Context())
-	list := []Waiting{}
-	err = b.deps.DB.Read(r.Context(), func(ctx context.Context, q db.Querier) error {
-		list = list[:0]
-		return q.Query(ctx, `SELECT id, state, patient, earliest, latest, offer FROM calendar_waitlist WHERE service = $1 ORDER BY place, id LIMIT 10000`, func(row db.Row) error {
-			e := Waiting{
-				ID: row.Text(0), Service: service, State: entryStates[entryState(row.Int64(1))], Patient: row.Text(2), //nolint:gosec // as stored
-				Earliest: time.Unix(row.Int64(3), 0).UTC().Format(time.RFC3339), Latest: time.Unix(row.Int64(4), 0).UTC().Format(time.RFC3339),
-			}
-			if offer := row.Text(5); offer != "" {
-				e.Offer = "Appointment/" + offer
-			}
-			if mine(&sc.Principal, e.Patient) && (state == "" || state == e.State) {
-				list = append(list, e)
-			}
-			return nil
-		}, service)
-	})
-	if err != nil {
-		return err
-	}
-	return sendJSON(w, map[string]any{"waiting": list})
+	return err
 }
 
-// entry is an entry that the caller may touch. Errors: NotFound.
-func (b *Service) entry(ctx context.Context, id string) (state entryState, offer string, err error) {
-	sc, _ := scope.From(ctx)
-	err = b.deps.DB.Read(ctx, func(ctx context.Context, q db.Querier) error {
-		state = 0
-		return q.Query(ctx, `SELECT state, patient, offer FROM calendar_waitlist WHERE id = $1`, func(row db.Row) error {
-			if mine(&sc.Principal, row.Text(1)) {
-				state, offer = entryState(row.Int64(0)), row.Text(2) //nolint:gosec // as stored
-			}
-			return nil
-		}, id)
-	})
-	if err == nil && state == 0 {
-		err = fault.NotFound("there is no such entry on the waitlist")
+func waitingEvent(action audit.Action, id, patient string) audit.Event {
+	return audit.Event{Action: action, Type: waitingType, ID: id, Patients: []string{strings.TrimPrefix(patient, "Patient/")}}
+}
+
+// decline lets an offer go to the next who waits.
+func (b *Service) decline(ctx context.Context, offer string) error {
+	_, permit, err := b.permitted(ctx, offer)
+	if err == nil {
+		_, err = b.do(ctx, &act{verb: doPass, id: offer, permit: permit, decline: true})
 	}
-	return state, offer, err
+	return err
 }
 
 func (b *Service) handleLeave(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	state, offer, err := b.entry(r.Context(), id)
+	state, patient, offer, err := b.entry(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	if state == offered {
-		if _, err := b.do(r.Context(), &act{verb: doPass, id: offer, permit: permitOf(r.Context()), decline: true}); err != nil {
+		if err := b.decline(r.Context(), offer); err != nil {
 			return err
 		}
 	}
@@ -156,7 +149,10 @@ func (b *Service) handleLeave(w http.ResponseWriter, r *http.Request) error {
 		if err == nil && n == 0 {
 			err = fault.Conflict("the entry does not wait any more")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return b.deps.Audit.RecordIn(ctx, tx, waitingEvent(audit.Delete, id, patient))
 	})
 	if err != nil {
 		return err
@@ -166,14 +162,14 @@ func (b *Service) handleLeave(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (b *Service) handleDecline(w http.ResponseWriter, r *http.Request) error {
-	state, offer, err := b.entry(r.Context(), r.PathValue("id"))
+	state, _, offer, err := b.entry(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	if state != offered {
 		return fault.Conflict("nothing is offered to this entry")
 	}
-	if _, err := b.do(r.Context(), &act{verb: doPass, id: offer, permit: permitOf(r.Context()), decline: true}); err != nil {
+	if err := b.decline(r.Context(), offer); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
