@@ -286,7 +286,7 @@ func TestBooking_AppsNeedScopesToRead(t *testing.T) {
 			"patient/Observation.rs openid": 403, "user/Observation.read": 403, "openid": 403, "user/Appointment.c": 403, "user/Appointment.rs?status=booked": 403,
 			"patient/Appointment.rs": 200, "user/Slot.read": 200, "user/Schedule.s": 200, "user/*.cruds": 200, "system/*.*": 200,
 		} {
-			for _, role := range []string{"patient&person=Patient/p1&patient=p1", "clinician&person=Practitioner/dr"} {
+			for _, role := range []string{"patient&person=Patient/p1&patient=p1", "clinician&person=Practitioner/dr&patient=p1"} {
 				for _, path := range paths {
 					if r := c.do(t, "role="+role+"&id=x&client=app&scopes="+strings.ReplaceAll(scopes, " ", "%20"), "GET", path, ""); r.status != status {
 						t.Errorf("%s with %s, %s: %d, want %d", role, scopes, path, r.status, status)

@@ -36,14 +36,14 @@ type act struct {
 	permit func(b *booking) error
 	// given is the Appointment that was asked for, for its reasons and comments; nil for none.
 	given   []byte
-	reason  string // of a cancellation, a code
-	decline bool   // of doPass: before its time is over
-	place   string // of doConfirm: where the patient will be
-	patient *want  // of doConfirm: the patient's time, when the hold had no patient
-	refusal error  // of doRefuse
+	reason  string  // of a cancellation, a code
+	decline bool    // of doPass: before its time is over
+	place   string  // of doConfirm: where the patient will be
+	patient *want   // of doConfirm: the patient's time, when the hold had no patient
+	refusal error   // of doRefuse
 	limits  *Limits // of doHold, doBook and doConfirm; nil: unbounded
 	holder  string  // of doConfirm: whose visit it will be
-	shown   shown  // of doBook, doConfirm and doReschedule: what calendars say
+	shown   shown   // of doBook, doConfirm and doReschedule: what calendars say
 	joint   Joint
 	showing *showing // its group's
 	request string

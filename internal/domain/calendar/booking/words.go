@@ -63,20 +63,20 @@ type saidActor struct {
 // sentWhole is an Appointment as it may be sent: the words, and what Ward says itself.
 type sentWhole struct {
 	words
-	ResourceType       json.RawMessage `json:"resourceType"`
-	ID                 json.RawMessage `json:"id"`
-	Meta               json.RawMessage `json:"meta"`
-	ImplicitRules      json.RawMessage `json:"implicitRules"`
-	Language           json.RawMessage `json:"language"`
-	Text               json.RawMessage `json:"text"`
-	Extension          json.RawMessage `json:"extension"`
-	Status             json.RawMessage `json:"status"`
-	CancelationReason  json.RawMessage `json:"cancelationReason"`
-	Start              json.RawMessage `json:"start"`
-	End                json.RawMessage `json:"end"`
-	MinutesDuration    json.RawMessage `json:"minutesDuration"`
-	Slot               json.RawMessage `json:"slot"`
-	Created            json.RawMessage `json:"created"`
+	ResourceType      json.RawMessage `json:"resourceType"`
+	ID                json.RawMessage `json:"id"`
+	Meta              json.RawMessage `json:"meta"`
+	ImplicitRules     json.RawMessage `json:"implicitRules"`
+	Language          json.RawMessage `json:"language"`
+	Text              json.RawMessage `json:"text"`
+	Extension         json.RawMessage `json:"extension"`
+	Status            json.RawMessage `json:"status"`
+	CancelationReason json.RawMessage `json:"cancelationReason"`
+	Start             json.RawMessage `json:"start"`
+	End               json.RawMessage `json:"end"`
+	MinutesDuration   json.RawMessage `json:"minutesDuration"`
+	Slot              json.RawMessage `json:"slot"`
+	Created           json.RawMessage `json:"created"`
 }
 
 // wordsOf are the words of an Appointment that was sent, as JSON.
