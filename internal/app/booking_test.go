@@ -150,7 +150,7 @@ func clinicOn(t testing.TB, d *db.DB, clk *clock.Manual, sent *sentMessages) *cl
 		t.Fatal(err)
 	}
 	c.events = events.New(events.Deps{
-		DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log, Alarms: alarm.Rows{Clock: clk, Wake: func(tn scope.Tenant) { c.booking.Wake(tn) }},
+		DB: d, Cache: answers, Keys: keys, Clock: clk, Audit: log, Visible: (&cohorts{records: c.records}).visible, Sight: sightIn(c.records), SightTag: records.SightTag(), Alarms: alarm.Rows{Clock: clk, Wake: func(tn scope.Tenant) { c.booking.Wake(tn) }},
 	})
 	c.booking = booking.New(booking.Deps{
 		DB: d, Events: c.events, Sight: sightIn(c.records), Limits: func(context.Context) (booking.Limits, error) { return c.limits, nil }, Alarms: alarm.New(alarm.Deps{DB: d, Clock: clk, Events: c.events, Records: bookingRecords{c.records}}), Clock: clk, Log: discard, Records: bookingRecords{c.records}, Audit: log, Keys: keys, BaseURL: "http://example.com",

@@ -20,16 +20,14 @@ import (
 	"ward/internal/domain/calendar/secret"
 	"ward/internal/domain/records"
 	"ward/internal/format/fhir/search"
-	"ward/internal/kernel/access"
 	"ward/internal/kernel/identity/people"
-	"ward/internal/kernel/tenancy"
 )
 
 // calendarEvents makes the events' service on top of the records.
 func (a *App) calendarEvents() *events.Service {
-	c := cohorts{records: a.Records, tenants: a.Tenants, cache: a.Backends.Cache, clock: a.clock, recent: map[asked]answered{}}
+	c := cohorts{records: a.Records, cache: a.Backends.Cache, clock: a.clock, recent: map[asked]answered{}}
 	return events.New(events.Deps{
-		DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible, Organization: c.organization,
+		DB: a.Backends.DB, Cache: a.Backends.Cache, Keys: a.Backends.Seal, Clock: a.clock, Audit: a.Audit, Cohort: c.members, Visible: c.visible, Organization: c.organization, Sight: sightIn(a.Records), SightTag: records.SightTag(),
 		Alarms: alarm.Rows{Clock: a.clock, Wake: func(t scope.Tenant) { a.Booking.Wake(t) }},
 	})
 }
@@ -59,7 +57,6 @@ func (a *App) calendarSecrets() *secret.Secrets {
 // cohorts finds subscribers of calendars in the records, as whoever asks may see them.
 type cohorts struct {
 	records *records.Service
-	tenants *tenancy.Directory
 	cache   *cache.Cache // nil: every Group is taken apart anew
 	clock   clock.Clock
 
@@ -143,7 +140,7 @@ func reference(typ, value string) string {
 	return typ + "/" + value
 }
 
-// group is the members of a Group that are not inactive.
+// group is the members of a Group that are not inactive, and whom the caller sees.
 func (c *cohorts) group(ctx context.Context, id string) ([]string, error) {
 	v, err := c.records.Read(ctx, "Group", strings.TrimPrefix(id, "Group/"))
 	if err != nil {
@@ -153,17 +150,26 @@ func (c *cohorts) group(ctx context.Context, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc, _ := scope.From(ctx)
-	if !narrow(sc.Principal.Role) {
-		return list, nil
-	}
 	var patients []string
 	for _, m := range list {
 		if id, ok := strings.CutPrefix(m, "Patient/"); ok {
 			patients = append(patients, id)
 		}
 	}
-	return list, c.visible(ctx, patients)
+	sight, err := c.records.Sight(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hidden, err := sight.Hidden(ctx, patients)
+	if err != nil || len(hidden) == 0 {
+		return list, err
+	}
+	slices.Sort(hidden)
+	return slices.DeleteFunc(slices.Clone(list), func(m string) bool {
+		id, ok := strings.CutPrefix(m, "Patient/")
+		_, is := slices.BinarySearch(hidden, id)
+		return ok && is
+	}), nil
 }
 
 // inGroup is who is in a version of a Group, sorted. What was found is kept: a Group of thousands takes longer to read than their calendars.
@@ -239,9 +245,6 @@ func (c *cohorts) patients(ctx context.Context, criteria url.Values, most int) (
 	}
 }
 
-// narrow says whether a role may be kept to the charts of those in its care.
-func narrow(role string) bool { return role == access.Clinician || role == access.Nurse }
-
 // organization is to which organisation an event belongs that somebody's program put into a calendar: the practitioner's, the patient's, or the
 // tenant itself where the records tell of none.
 func (c *cohorts) organization(ctx context.Context, subscriber string) (string, error) {
@@ -270,18 +273,9 @@ func (c *cohorts) organization(ctx context.Context, subscriber string) (string, 
 
 // visible fails with NotFound unless the caller may see these patients' charts.
 func (c *cohorts) visible(ctx context.Context, patients []string) error {
-	sc, _ := scope.From(ctx)
-	if !narrow(sc.Principal.Role) {
-		return nil
-	}
-	settings, err := c.tenants.Settings(ctx)
-	if err != nil || settings.ClinicianAccess != tenancy.ChartsInCare {
+	sight, err := c.records.Sight(ctx)
+	if err != nil {
 		return err
 	}
-	for _, id := range patients {
-		if _, err := c.records.Read(ctx, "Patient", id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return sight.Must(ctx, patients...)
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Answers to the windows of a few named subscribers are kept as the bytes that were sent, for exactly as long as nothing has changed in
-// those calendars. Whether the caller may see them is asked each time.
+// those calendars and in whom callers see. Whether the caller may see the subscribers is asked each time; whoever does not see everybody in the
+// window is answered anew.
 const (
 	keptSubscribers = 8
 	keptQuery       = 600     // bytes
@@ -30,8 +31,9 @@ func (v *viewer) class(private bool) string {
 	return "s"
 }
 
-func answerKey(b []byte, class, query string) []byte {
-	return append(append(append(append(b[:0], "calendar/answer/"...), class...), 0), query...)
+func answerKey(b []byte, class, standpoint, query string) []byte {
+	b = append(append(append(b[:0], "calendar/answer/"...), class...), 0)
+	return append(append(append(b, standpoint...), 0), query...)
 }
 
 // again answers from what is kept, and says whether it did.
@@ -39,10 +41,14 @@ func (s *Service) again(w http.ResponseWriter, r *http.Request, v *viewer) (done
 	if s.deps.Cache == nil || len(r.URL.RawQuery) > keptQuery {
 		return false, nil
 	}
-	var buffer [keptQuery + 128]byte
-	value, ok, err := s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(false), r.URL.RawQuery))
+	standpoint, err := s.standpoint(r.Context(), v)
+	if err != nil {
+		return false, err
+	}
+	var buffer [keptQuery + 256]byte
+	value, ok, err := s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(false), standpoint, r.URL.RawQuery))
 	if err == nil && !ok && v.class(true) != v.class(false) {
-		value, ok, err = s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(true), r.URL.RawQuery))
+		value, ok, err = s.deps.Cache.Get(r.Context(), answerKey(buffer[:], v.class(true), standpoint, r.URL.RawQuery))
 	}
 	if err != nil || !ok {
 		return false, err
@@ -76,15 +82,15 @@ func (s *Service) keeping(r *http.Request, a *asked) (*keeping, error) {
 	if s.deps.Cache == nil || a.cohort || len(a.subscribers) > keptSubscribers || len(r.URL.RawQuery) > keptQuery {
 		return nil, nil
 	}
-	tags := make([]cache.Tag, len(a.subscribers))
+	tags := make([]cache.Tag, len(a.subscribers), len(a.subscribers)+1)
 	for i, subscriber := range a.subscribers {
 		tags[i] = subscriberTag(subscriber)
 	}
-	lease, err := s.deps.Cache.Begin(r.Context(), tags...)
+	lease, err := s.deps.Cache.Begin(r.Context(), append(tags, s.deps.SightTag)...)
 	return &keeping{lease}, err
 }
 
-func (k *keeping) store(class, query, tag string, look *looked, body []byte) {
+func (k *keeping) store(class, standpoint, query, tag string, look *looked, body []byte) {
 	if len(body) > keptAnswer {
 		return
 	}
@@ -94,7 +100,7 @@ func (k *keeping) store(class, query, tag string, look *looked, body []byte) {
 		value = appendText(value, subscriber)
 	}
 	value = appendText(appendText(appendText(value, look.query), look.days), tag)
-	k.lease.Store(answerKey(make([]byte, 0, 128+len(query)), class, query), append(value, body...))
+	k.lease.Store(answerKey(make([]byte, 0, 256+len(query)), class, standpoint, query), append(value, body...))
 }
 
 // Texts of a kept answer have two bytes of length before them.

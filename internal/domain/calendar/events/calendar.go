@@ -140,7 +140,7 @@ func (c *Calendar) Get(ctx context.Context, names []string) (found []Object, err
 	for i, e := range list {
 		o := Object{}
 		if e != nil {
-			if o, err = c.object(e); err != nil {
+			if o, err = c.object(ctx, e); err != nil {
 				return nil, err
 			}
 		}
@@ -180,7 +180,7 @@ func (c *Calendar) Changes(ctx context.Context, token string, most int) (list []
 				continue // whoever begins knows of nothing that could be gone
 			}
 			if change.Event != nil {
-				if o, err = c.object(change.Event); err != nil {
+				if o, err = c.object(ctx, change.Event); err != nil {
 					return nil, "", false, err
 				}
 				o.Name = names[ids[i]]
@@ -202,8 +202,12 @@ func (c *Calendar) Seen(ctx context.Context, one string) error {
 }
 
 // object is an event as the viewer may see it.
-func (c *Calendar) object(e *Event) (Object, error) {
-	r, err := compile(c.v.show(e))
+func (c *Calendar) object(ctx context.Context, e *Event) (Object, error) {
+	shown, err := c.s.shown(ctx, &c.v, e)
+	if err != nil {
+		return Object{}, err
+	}
+	r, err := compile(shown[0])
 	if err != nil {
 		return Object{}, fault.Internal("a stored event can't be understood").With(err)
 	}
@@ -221,7 +225,7 @@ func (c *Calendar) objects(ctx context.Context, list []*Event) ([]Object, error)
 	}
 	found := make([]Object, len(list))
 	for i, e := range list {
-		if found[i], err = c.object(e); err != nil {
+		if found[i], err = c.object(ctx, e); err != nil {
 			return nil, err
 		}
 		found[i].Name = names[e.ID]

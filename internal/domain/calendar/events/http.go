@@ -61,8 +61,12 @@ func (s *Service) guard(ctx context.Context, v *viewer) guard {
 		if err := s.may(ctx, v, was.Subscribers, true); err != nil {
 			return err
 		}
-		if v.show(was) != was {
-			return fault.Denied("the event is private: its subscribers and administrators may change it")
+		shown, err := s.shown(ctx, v, was)
+		if err != nil {
+			return err
+		}
+		if shown[0] != was {
+			return fault.Denied("the event is private, or of others too: who sees all of it may change it")
 		}
 		return nil
 	}
@@ -104,7 +108,11 @@ func (s *Service) handleRead(w http.ResponseWriter, r *http.Request) error {
 	if err := s.seen(r.Context(), audit.Read, e.ID, e.Subscribers, ""); err != nil {
 		return err
 	}
-	return send(w, http.StatusOK, v.show(e))
+	shown, err := s.shown(r.Context(), &v, e)
+	if err != nil {
+		return err
+	}
+	return send(w, http.StatusOK, shown[0])
 }
 
 // mayOne fails with NotFound unless the viewer may see the calendar of one of the event's subscribers at least.

@@ -32,9 +32,12 @@ func (s *Service) handleExport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if list, err = s.shown(r.Context(), &v, list...); err != nil {
+		return err
+	}
 	var shown []*ready
 	for _, e := range list {
-		c, err := compile(v.show(e))
+		c, err := compile(e)
 		if err != nil {
 			return fault.Internal("a stored event can't be understood").With(err)
 		}

@@ -150,18 +150,27 @@ func (s *Service) handleWindow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if a.shape == "occurrences" { // the others tell nothing of who else is there
+		if err := s.lookIn(r.Context(), &v, a.subscribers, list); err != nil {
+			return err
+		}
+	}
 	class := v.class(has(list, hasPrivate))
-	tag := a.tag(list, class+"\x00"+r.URL.RawQuery)
+	tag := a.tag(list, class+v.unseen()+"\x00"+r.URL.RawQuery)
 	look := a.looked(r.URL.RawQuery)
 	if stop, err := s.begin(w, r, &look, tag); stop || err != nil {
 		return err
 	}
-	if keep != nil {
+	if keep != nil && !v.blind {
+		standpoint, err := s.standpoint(r.Context(), &v)
+		if err != nil {
+			return err
+		}
 		var answer bytes.Buffer
 		if err := a.write(&answer, &v, list); err != nil {
 			return err
 		}
-		keep.store(class, r.URL.RawQuery, tag, &look, answer.Bytes())
+		keep.store(class, standpoint, r.URL.RawQuery, tag, &look, answer.Bytes())
 		w.Header().Set("Content-Length", strconv.Itoa(answer.Len()))
 		_, _ = w.Write(answer.Bytes())
 		return nil

@@ -11,6 +11,7 @@ import (
 	"ward/internal/backend/cache"
 	"ward/internal/backend/db"
 	"ward/internal/base/clock"
+	"ward/internal/domain/calendar/sight"
 	"ward/internal/kernel/access"
 	"ward/internal/kernel/audit"
 	"ward/internal/kernel/module"
@@ -58,6 +59,10 @@ type Deps struct {
 	// Visible fails with NotFound unless the caller may see the charts of all these patients. It answers from memory for callers who may
 	// see everybody's.
 	Visible func(ctx context.Context, patients []string) error
+	// Sight gives whom the caller sees: of events with others, that somebody is busy is all that is shown. nil: all see everybody.
+	Sight sight.Finder
+	// SightTag is invalidated when it changes whom callers see, other than by what Print of their sight says.
+	SightTag cache.Tag
 	// Organization is the reference of the organisation to which new events belong that programs put into a subscriber's calendar: no file says
 	// it. nil: programs can put none.
 	Organization func(ctx context.Context, subscriber string) (string, error)

@@ -84,13 +84,15 @@ func (h *happening) entry(subscriber string) entry {
 			}
 		}
 	}
-	piece := func(v any) []byte {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err) // strings and lists of them
-		}
-		return b[1 : len(b)-1]
-	}
 	out.when, out.what, out.who = piece(w), piece(d), piece(who{e.Organization, e.Subscribers})
 	return out
+}
+
+// piece is the JSON of an object without its braces.
+func piece(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings and lists of them
+	}
+	return b[1 : len(b)-1]
 }

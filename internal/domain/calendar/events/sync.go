@@ -111,7 +111,11 @@ func (s *Service) handleSync(w http.ResponseWriter, r *http.Request) error {
 	s.reads.Add(1)
 	for i := range out.Changes {
 		if c := &out.Changes[i]; c.Event != nil {
-			c.Event = v.show(c.Event)
+			shown, err := s.shown(r.Context(), &v, c.Event)
+			if err != nil {
+				return err
+			}
+			c.Event = shown[0]
 		}
 	}
 	return send(w, http.StatusOK, out)
