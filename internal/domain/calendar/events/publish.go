@@ -76,7 +76,7 @@ func (s *Service) candidates(c *calendar) []int64 {
 	return list
 }
 
-// current is a month as the change leaves it.
+// current is a month as the change leaves it; nil when it is more than a shard holds.
 func (p *published) current(subscriber string, month int64, was shard) shard {
 	c := p.of[subscriber]
 	if !c.months[month] && !c.months[forever] {
@@ -193,7 +193,9 @@ func (s *Service) months(ctx context.Context, p *published) (list []keptMonth, e
 			}
 			// what has a later number may lack this change
 			if ok && was.version() <= p.number {
-				list = append(list, keptMonth{lease, subscriber, m, p.current(subscriber, m, was)})
+				if now := p.current(subscriber, m, was); now != nil {
+					list = append(list, keptMonth{lease, subscriber, m, now})
+				}
 			}
 		}
 	}

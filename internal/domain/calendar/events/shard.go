@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"github.com/zeebo/xxh3"
 
+	"ward/internal/base/fault"
 	"ward/internal/format/ical"
 )
 
@@ -17,9 +19,9 @@ import (
 //	then, unless there are none:
 //	33 × 4 the first entry of each day (UTC); the first of them is of what began before the month, the last is how many there are
 //	32 × 4 how many of each day's entries are the subscriber's alone, among subscribers of its type
-//	entries × 44: 8 start, 8 end, 8 the start that the rule gives, 4 where its text begins, 4 + 4 + 4 lengths of three pieces of JSON
-//	       (when it is; what it is; who is there), 1 flags, 1 length of the event's id, 2 unused
-//	texts: the id, the pieces
+//	entries × 48: 8 start, 8 end, 8 the start that the rule gives, 4 where its text begins, 4 + 4 + 4 lengths of three pieces of JSON
+//	       (when it is; what it is; who is there), 1 flags, 1 length of the event's id, 2 unused, 4 where it says when it is
+//	texts: the id, what it is and who is there, once for all occurrences that say the same; when each is
 //
 // So a day is found without looking at others, and counting touches no text.
 type shard []byte
@@ -29,7 +31,7 @@ const (
 	dayTable   = shardHead
 	countTable = dayTable + 33*4
 	entryTable = countTable + 32*4
-	entrySize  = 44
+	entrySize  = 48
 )
 
 // Bits of a shard.
@@ -95,9 +97,10 @@ func (s shard) entry(i int, e *entry) {
 	n, when, what, who := int(r[41]), int(le.Uint32(r[28:])), int(le.Uint32(r[32:])), int(le.Uint32(r[36:]))
 	b := s[le.Uint32(r[24:]):]
 	e.id, b = b[:n:n], b[n:]
-	e.when, b = b[:when:when], b[when:]
 	e.what, b = b[:what:what], b[what:]
 	e.who = b[:who:who]
+	b = s[le.Uint32(r[44:]):]
+	e.when = b[:when:when]
 }
 
 // first is the number of the first entry that begins at an instant of the month, or later.
@@ -118,15 +121,35 @@ func compare(a, b *entry) int {
 	return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id, b.id), cmp.Compare(a.recurrence, b.recurrence))
 }
 
+// The most that a shard holds: whoever has more in a month is told so, and nobody's memory is full of it.
+const (
+	maxInMonth    = 50_000
+	maxShardBytes = 32 << 20
+)
+
+func tooFull() error {
+	return fault.TooCostly("a calendar has more than %d occurrences in a month, or %d MB of them: end or thin out its series", maxInMonth, maxShardBytes>>20)
+}
+
+// said is the text that entries have in common: that of one event, by where it lies.
+type said struct{ what, who *byte }
+
+func (e *entry) said() said { return said{unsafe.SliceData(e.what), unsafe.SliceData(e.who)} }
+
 // encode makes the shard of a month out of its entries, which are sorted.
 func encode(version, month int64, entries []entry) shard {
 	size := shardHead
 	if len(entries) > 0 {
 		size = entryTable + entrySize*len(entries)
 	}
+	texts := make(map[said]int, 16) // where they begin
 	for i := range entries {
 		e := &entries[i]
-		size += len(e.id) + len(e.when) + len(e.what) + len(e.who)
+		size += len(e.when)
+		if _, there := texts[e.said()]; !there {
+			texts[e.said()] = 0
+			size += len(e.id) + len(e.what) + len(e.who)
+		}
 	}
 	s, le := make(shard, size), binary.LittleEndian
 	le.PutUint64(s, uint64(version))           //nolint:gosec // a count
@@ -160,12 +183,19 @@ func encode(version, month int64, entries []entry) shard {
 		le.PutUint64(r[8:], uint64(e.end))         //nolint:gosec // its bits
 		le.PutUint64(r[16:], uint64(e.recurrence)) //nolint:gosec // its bits
 		r[40], r[41] = e.flags, byte(len(e.id))    //nolint:gosec // ids have at most 64 bytes
-		for k, n := range []int{at, len(e.when), len(e.what), len(e.who)} {
-			le.PutUint32(r[24+4*k:], uint32(n)) //nolint:gosec // an event has at most 1 MB
+		text := texts[e.said()]
+		if text == 0 {
+			text = at
+			texts[e.said()] = at
+			for _, piece := range [][]byte{e.id, e.what, e.who} {
+				at += copy(s[at:], piece)
+			}
 		}
-		for _, piece := range [][]byte{e.id, e.when, e.what, e.who} {
-			at += copy(s[at:], piece)
+		for k, n := range []int{text, len(e.when), len(e.what), len(e.who)} {
+			le.PutUint32(r[24+4*k:], uint32(n)) //nolint:gosec // bounded by maxShardBytes
 		}
+		le.PutUint32(r[44:], uint32(at)) //nolint:gosec // bounded by maxShardBytes
+		at += copy(s[at:], e.when)
 	}
 	for day < 32 {
 		day++
@@ -175,13 +205,23 @@ func encode(version, month int64, entries []entry) shard {
 }
 
 // newShard makes the shard of what happens to a subscriber in a month.
-func newShard(version int64, subscriber string, events []*ready, month int64) shard {
-	entries := render(nil, subscriber, events, month)
+//
+// Errors: TooCostly for more than a shard holds.
+func newShard(version int64, subscriber string, events []*ready, month int64) (shard, error) {
+	entries, ok := render(nil, subscriber, events, month)
+	if !ok {
+		return nil, tooFull()
+	}
 	slices.SortFunc(entries, func(a, b entry) int { return compare(&a, &b) })
-	return encode(version, month, entries)
+	sh := encode(version, month, entries)
+	if len(sh) > maxShardBytes {
+		return nil, tooFull()
+	}
+	return sh, nil
 }
 
-// patched is the shard after a change: without what it had of the events that the change touched, and with what happens of them now.
+// patched is the shard after a change: without what it had of the events that the change touched, and with what happens of them now; nil when that is
+// more than a shard holds.
 func (s shard) patched(version int64, subscriber string, touched map[string]bool, events []*ready, month int64) shard {
 	entries := make([]entry, 0, s.len()+8)
 	for i := range s.len() {
@@ -190,9 +230,15 @@ func (s shard) patched(version int64, subscriber string, touched map[string]bool
 			s.entry(i, &entries[len(entries)-1])
 		}
 	}
-	entries = render(entries, subscriber, events, month)
+	entries, ok := render(entries, subscriber, events, month)
+	if !ok {
+		return nil
+	}
 	slices.SortFunc(entries, func(a, b entry) int { return compare(&a, &b) })
-	return encode(version, month, entries)
+	if sh := encode(version, month, entries); len(sh) <= maxShardBytes {
+		return sh
+	}
+	return nil
 }
 
 // happening is an occurrence on its way into a shard.
@@ -203,8 +249,8 @@ type happening struct {
 	changed                *Override
 }
 
-// most is how many occurrences of one series a shard has: what more there is, its rule gives within seconds.
-const most = 50_000
+// most is how many occurrences of one series are looked at: one more than a shard holds.
+const most = maxInMonth + 1
 
 // occurrences are those that overlap [from, to).
 func (r *ready) occurrences(list []happening, from, to int64) []happening {

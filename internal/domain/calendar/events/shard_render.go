@@ -35,20 +35,25 @@ type (
 	}
 )
 
-// render adds the entries of what happens to a subscriber in a month.
-func render(entries []entry, subscriber string, events []*ready, month int64) []entry {
+// render adds the entries of what happens to a subscriber in a month; ok is false when they are more than a shard holds.
+func render(entries []entry, subscriber string, events []*ready, month int64) (_ []entry, ok bool) {
 	from, to := monthBegin(month), monthBegin(month+1)
 	var list []happening
 	for _, r := range events {
-		list = r.occurrences(list, from, to)
+		list = r.occurrences(list[:0], from, to)
+		if len(entries)+len(list) > maxInMonth {
+			return nil, false
+		}
+		var texts [2][]byte // of all but the occurrences that are changed
+		for i := range list {
+			entries = append(entries, list[i].entry(subscriber, &texts))
+		}
 	}
-	for i := range list {
-		entries = append(entries, list[i].entry(subscriber))
-	}
-	return entries
+	return entries, true
 }
 
-func (h *happening) entry(subscriber string) entry {
+// entry is the occurrence as a shard has it. texts are what and who of the event, once they are known.
+func (h *happening) entry(subscriber string, texts *[2][]byte) entry {
 	e := h.Event
 	zone := h.series.Zone()
 	w := when{
@@ -61,8 +66,15 @@ func (h *happening) entry(subscriber string) entry {
 		w.Recurrence = timeText(zone.Civil(h.recurrence), h.allDay)
 	}
 	d := what{Title: e.Title, Location: e.Location, Category: e.Category, Description: e.Description, Appointment: e.Appointment, Visit: e.Visit}
+	if texts[0] == nil {
+		texts[0], texts[1] = piece(d), piece(who{e.Organization, e.Subscribers})
+	}
+	said := texts[0]
 	if o := h.changed; o != nil {
-		d.Title, d.Location, d.Description = cmp.Or(o.Title, d.Title), cmp.Or(o.Location, d.Location), cmp.Or(o.Description, d.Description)
+		if o.Title+o.Location+o.Description != "" {
+			d.Title, d.Location, d.Description = cmp.Or(o.Title, d.Title), cmp.Or(o.Location, d.Location), cmp.Or(o.Description, d.Description)
+			said = piece(d)
+		}
 		w.Status = cmp.Or(o.Status, w.Status)
 	}
 	out := entry{start: h.start, end: h.end, recurrence: h.recurrence, id: []byte(e.ID)}
@@ -84,7 +96,7 @@ func (h *happening) entry(subscriber string) entry {
 			}
 		}
 	}
-	out.when, out.what, out.who = piece(w), piece(d), piece(who{e.Organization, e.Subscribers})
+	out.when, out.what, out.who = piece(w), said, texts[1]
 	return out
 }
 

@@ -23,7 +23,7 @@ import (
 //
 // The months of the tier are those around this one; others are read from the database.
 const (
-	chainName     = "calendar"
+	chainName     = "calendar/2" // the number is that of the shards' form
 	markedMonths  = hotMonths + 1 // clocks differ
 	mismatchLasts = time.Minute   // longer than a transaction: a head that is ahead of the database for so long is of a change that failed
 )
@@ -103,8 +103,12 @@ func (s *Service) renew(ctx context.Context, p *published) {
 		if len(old) < shardHead || len(keys) == publishedRenders {
 			continue
 		}
+		now := p.current(m.subscriber[i], m.months[i], old)
+		if now == nil {
+			continue
+		}
 		keys, numbers = append(keys, m.keys[i]), append(numbers, uint64(p.number)) //nolint:gosec // a count
-		values = append(values, p.current(m.subscriber[i], m.months[i], old))
+		values = append(values, now)
 	}
 	if len(keys) > 0 {
 		_ = m.chain.Put(ctx, m.head.Generation, numbers, keys, values) // what it lacks is read from the database

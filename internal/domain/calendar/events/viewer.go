@@ -204,9 +204,9 @@ func (v *viewer) without(subscribers []string) []string {
 	return slices.DeleteFunc(slices.Clone(subscribers), func(ref string) bool { return v.hidden[ref] })
 }
 
-// hides says whether somebody is there whom the viewer does not see.
+// hides says whether somebody is there whom the viewer does not see. Who is there themselves knows with whom.
 func (v *viewer) hides(e *entry) (hidden bool) {
-	if v.blind && e.flags&flagMany != 0 {
+	if v.blind && e.flags&flagMany != 0 && (v.Person == "" || !bytes.Contains(e.who, []byte(`"`+v.Person+`"`))) {
 		eachPatient(e.who, func(ref []byte) bool {
 			hidden = v.hidden[string(ref)]
 			return !hidden
@@ -265,7 +265,7 @@ func (v *viewer) show(e *Event) *Event {
 		})
 		return &shown
 	}
-	hidden := v.blind && slices.ContainsFunc(e.Subscribers, func(ref string) bool { return v.hidden[ref] })
+	hidden := v.blind && !slices.Contains(e.Subscribers, v.Person) && slices.ContainsFunc(e.Subscribers, func(ref string) bool { return v.hidden[ref] })
 	private := e.Visibility == "private" && v.Role != access.Admin && v.Role != access.System && !slices.Contains(e.Subscribers, v.Person)
 	if !hidden && !private {
 		return e

@@ -16,6 +16,8 @@ const (
 	maxWindow = 400 * 86400 // seconds
 	maxCohort = 10_000      // subscribers
 	maxShards = 60_000      // subscribers × months
+
+	maxWindowBytes = 512 << 20 // of months that one window makes
 )
 
 // window is what somebody asks for.
@@ -228,10 +230,18 @@ func (s *Service) read(ctx context.Context, q db.Querier, list [][]shard, missin
 			long[subscribers[i]] = gather(i)
 		}
 	}
+	total := 0
 	for i, m := range months {
 		if m != forever {
 			k := place[subscribers[i]]
-			list[missing[k]][m-first] = newShard(versions[k], subscribers[i], append(gather(i), long[subscribers[i]]...), m)
+			sh, err := newShard(versions[k], subscribers[i], append(gather(i), long[subscribers[i]]...), m)
+			if err != nil {
+				return err
+			}
+			if total += len(sh); total > maxWindowBytes {
+				return fault.TooCostly("this is more than %d MB of occurrences: ask for fewer subscribers, or for a shorter time", maxWindowBytes>>20)
+			}
+			list[missing[k]][m-first] = sh
 		}
 	}
 	return nil
