@@ -196,6 +196,12 @@ func TestApps_EndWithThePassword(t *testing.T) {
 				t.Fatalf("%s: %v", row.name, err)
 			}
 			want := map[bool][2]int{true: {401, 400}, false: {200, 200}}[row.ends]
+			// The queue may have told that it is done a moment before this process forgets the tokens.
+			for ends := time.Now().Add(5 * time.Second); row.ends && time.Now().Before(ends); {
+				if status, _ := h.send(tokens.Access, "GET", "fhir/Practitioner", ""); status == want[0] {
+					break
+				}
+			}
 			if status, _ := h.send(tokens.Access, "GET", "fhir/Practitioner", ""); status != want[0] {
 				t.Errorf("%s: the token is answered %d", row.name, status)
 			}

@@ -160,6 +160,11 @@ func newClinicians(t *testing.T) *clinicians {
 	if c.token, _, err = c.a.Tokens.Create(t.Context(), made.Tenant, access.Admin, "", 0); err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range []string{"1", "back", "never-asked"} {
+		if status, text, _ := c.ask(c.a, "PUT", "fhir/Patient/"+id, `{"resourceType":"Patient","id":"`+id+`"}`); status != 201 {
+			t.Fatal(status, text)
+		}
+	}
 	return c
 }
 
@@ -167,11 +172,15 @@ func (c *clinicians) ask(at *app.App, method, path, body string) (int, string, h
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+at.Addr()+"/t/"+c.slug+"/calendar/"+path, strings.NewReader(body))
+	if !strings.HasPrefix(path, "fhir/") {
+		path = "calendar/" + path
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+at.Addr()+"/t/"+c.slug+"/"+path, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
+	r.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		c.t.Fatal(err)

@@ -50,6 +50,7 @@ func TestCalendar_OthersOutOfSightAreBusy(t *testing.T) {
 		}
 		told("frontdesk", "p1", "p2", "p3")
 		told(nurse, "p2")
+		told("role=clinician&id=dr&person=Practitioner/dr", "p1", "p2", "p3") // who is there themselves
 		told("frontdesk", "p1", "p2", "p3")
 		tag := c.must(t, 200, "frontdesk", "GET", window, "").header.Get("ETag")
 		c.label(t, "p3")

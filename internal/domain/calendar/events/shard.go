@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"unsafe"
 
 	"github.com/zeebo/xxh3"
 
@@ -134,7 +133,14 @@ func tooFull() error {
 // said is the text that entries have in common: that of one event, by where it lies.
 type said struct{ what, who *byte }
 
-func (e *entry) said() said { return said{unsafe.SliceData(e.what), unsafe.SliceData(e.who)} }
+func (e *entry) said() said { return said{begin(e.what), begin(e.who)} }
+
+func begin(b []byte) *byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return &b[0]
+}
 
 // encode makes the shard of a month out of its entries, which are sorted.
 func encode(version, month int64, entries []entry) shard {

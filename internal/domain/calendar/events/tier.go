@@ -23,7 +23,7 @@ import (
 //
 // The months of the tier are those around this one; others are read from the database.
 const (
-	chainName     = "calendar/2" // the number is that of the shards' form
+	chainName     = "calendar/2"  // the number is that of the shards' form
 	markedMonths  = hotMonths + 1 // clocks differ
 	mismatchLasts = time.Minute   // longer than a transaction: a head that is ahead of the database for so long is of a change that failed
 )

@@ -172,7 +172,7 @@ func eachPatient(who []byte, take func(ref []byte) bool) {
 }
 
 // standpoint is what an answer for the viewer depends on beside its class: whom they see.
-func (s *Service) standpoint(ctx context.Context, v *viewer) (print string, err error) {
+func (s *Service) standpoint(ctx context.Context, v *viewer) (_ string, err error) {
 	if v.own || s.deps.Sight == nil {
 		return "", nil
 	}
