@@ -20,13 +20,30 @@ func Track(ctx context.Context, d *db.DB) (err error) {
 	if err != nil {
 		return err
 	}
+	return alter(ctx, d, dialect, tables, func(b *strings.Builder, t *Table) {
+		if dialect.Name == db.PostgreSQL {
+			postgresTriggers(b, t, tenant)
+		} else {
+			sqliteTriggers(b, t)
+		}
+	})
+}
+
+// alter runs the scripts for the tables: on PostgreSQL one after another, since who locks several tables may wait in a circle with those who write to them, on SQLite at
+// once. A table's script may run again.
+func alter(ctx context.Context, d *db.DB, dialect db.Dialect, tables []*Table, script func(b *strings.Builder, t *Table)) error {
 	var b strings.Builder
 	for _, t := range tables {
+		script(&b, t)
 		if dialect.Name == db.PostgreSQL {
-			postgresTriggers(&b, t, tenant)
-		} else {
-			sqliteTriggers(&b, t)
+			if err := d.Alter(ctx, b.String()); err != nil {
+				return err
+			}
+			b.Reset()
 		}
+	}
+	if b.Len() == 0 {
+		return nil
 	}
 	return d.Alter(ctx, b.String())
 }
@@ -38,17 +55,16 @@ func Untrack(ctx context.Context, d *db.DB) (err error) {
 	if err != nil {
 		return err
 	}
-	var b strings.Builder
-	for _, t := range tables {
+	err = alter(ctx, d, dialect, tables, func(b *strings.Builder, t *Table) {
 		for _, on := range []string{"i", "u", "k", "d"} {
 			if dialect.Name == db.PostgreSQL {
-				fmt.Fprintf(&b, "DROP TRIGGER IF EXISTS transfer_%d_%s ON %s; ", tenant, on, t.Name)
+				fmt.Fprintf(b, "DROP TRIGGER IF EXISTS transfer_%d_%s ON %s; ", tenant, on, t.Name)
 			} else {
-				fmt.Fprintf(&b, "DROP TRIGGER IF EXISTS transfer_%s_%s; ", t.Name, on)
+				fmt.Fprintf(b, "DROP TRIGGER IF EXISTS transfer_%s_%s; ", t.Name, on)
 			}
 		}
-	}
-	if err := d.Alter(ctx, strings.TrimSuffix(b.String(), "; ")); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	return d.Write(ctx, func(ctx context.Context, tx db.Tx) error {
